@@ -1,0 +1,105 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What was seen of a workload over time: a platform without restart counts shows a crash only as pods that changed.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import datetime, timezone
+
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
+    RUNNING,
+    PlatformEvent,
+    WorkloadStatus,
+)
+
+_ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?$")
+# Clocks of machines and control plane differ a little; an event this much older than a pod may still be about it.
+_CLOCK_TOLERANCE_SECONDS = 2.0
+_GROUP_RECREATED = re.compile(r"^RecreateGroup")
+
+
+def seconds_of(time: str | None) -> float | None:
+    """Return an ISO 8601 time as seconds since 1970, or ``None`` where it cannot be read. No zone means UTC."""
+    found = _ISO_TIME.match(time or "")
+    if not found:
+        return None
+    day, clock, zone = found.groups()
+    offset = "+0000" if zone in (None, "Z") else zone.replace(":", "")
+    try:
+        return datetime.strptime(f"{day}T{clock}{offset}", "%Y-%m-%dT%H:%M:%S%z").astimezone(timezone.utc).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def pod_of(event: PlatformEvent) -> str:
+    """Return the name of the object an event is about, without its kind (``Pod/x`` and ``x`` are the same)."""
+    return event.object.rsplit("/", 1)[-1]
+
+
+class StatusHistory:
+    """Remembers the looks at one workload. ``now`` is the time of the last look, in the caller's seconds."""
+
+    def __init__(self) -> None:
+        self.began: float | None = None
+        self.now = 0.0
+        self.ever_running = False
+        self._incarnations: dict[str, list[str]] = {}
+        self._oldest_pod: float | None = None
+        self._first_seen: dict[str, float] = {}
+
+    def observe(self, status: WorkloadStatus, now: float) -> None:
+        """Take in one look at the workload at time ``now``."""
+        self.began = now if self.began is None else self.began
+        self.now = now
+        self.ever_running = self.ever_running or status.phase == RUNNING
+        for pod in status.pods:
+            identity = pod.handle or pod.created or ""
+            seen = self._incarnations.setdefault(pod.name, [])
+            if identity not in seen:
+                seen.append(identity)
+            created = seconds_of(pod.created)
+            if created is not None and (self._oldest_pod is None or created < self._oldest_pod):
+                self._oldest_pod = created
+
+    def watched_seconds(self) -> float:
+        """Return the seconds between the first and the last look."""
+        return self.now - (self.now if self.began is None else self.began)
+
+    def recreations(self, status: WorkloadStatus) -> int:
+        """Return how often a group of pods was recreated: seen by the pods themselves or told by the controller."""
+        by_pod = max((len(seen) - 1 for seen in self._incarnations.values()), default=0)
+        told = Counter(
+            event.message
+            for event in status.events
+            if _GROUP_RECREATED.match(event.reason) and self.is_relevant(event, status, current_pods_only=False)
+        )
+        return max(by_pod, max(told.values(), default=0))
+
+    def is_relevant(self, event: PlatformEvent, status: WorkloadStatus, current_pods_only: bool) -> bool:
+        """Say whether an event belongs to what is watched, not to an earlier life of the same name.
+
+        With ``current_pods_only`` an event about a pod that was recreated since does not count either.
+        """
+        time = seconds_of(event.time)
+        if time is None:
+            return True
+        oldest = self._oldest_pod
+        if current_pods_only:
+            created = [seconds_of(pod.created) for pod in status.pods if pod.name == pod_of(event)]
+            known = [moment for moment in created if moment is not None]
+            oldest = max(known) if known else oldest
+        return oldest is None or time >= oldest - _CLOCK_TOLERANCE_SECONDS
+
+    def seconds_seen(self, cause: str) -> float:
+        """Return for how many seconds without a break ``cause`` has been seen, counting from the first call."""
+        return self.now - self._first_seen.setdefault(cause, self.now)
+
+    def forget_all_but(self, causes: set[str]) -> None:
+        """Drop the causes that are no longer seen, so that their time of grace starts anew if they come back."""
+        self._first_seen = {cause: moment for cause, moment in self._first_seen.items() if cause in causes}

@@ -1,0 +1,141 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Three-way comparison: what was applied last, what is wanted, what is live. Pure.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import hash_clear_value, short_hash
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import SecretReference, WorkloadSpec
+
+# Inputs that describe how a state is reached or which are compared with the live object itself.
+_NOT_COMPARED = ("name", "replicas")
+# The keys by which entries of a list are told apart, first match wins.
+_ENTRY_KEYS = ("name", "claimName", "resource", "key", "path")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference. ``path`` is a flattened path of the body; ``None`` means that the path is not there.
+
+    ``origin`` is ``wanted`` (the user changed it) or ``drift`` (something else changed the live object).
+    """
+
+    path: str
+    before: Any
+    after: Any
+    origin: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plain dictionary that results carry."""
+        return {"path": self.path, "before": self.before, "after": self.after, "origin": self.origin}
+
+
+def flatten(value: Any, path: str = "") -> dict[str, Any]:
+    """Return the leaves of plain data by path: ``spec.leader.environmentVariables[HOME].value``.
+
+    Entries of a list that carry a name are addressed by it, so that their order is no difference.
+    """
+    if isinstance(value, Mapping) and value:
+        leaves: dict[str, Any] = {}
+        for key, item in value.items():
+            leaves.update(flatten(item, f"{path}.{key}" if path else str(key)))
+        return leaves
+    if isinstance(value, (list, tuple)) and value:
+        leaves = {}
+        for index, item in enumerate(value):
+            leaves.update(flatten(item, f"{path}[{_entry_name(item, index)}]"))
+        return leaves
+    return {path: value}
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], origin: str) -> list[Change]:
+    """Return every path whose leaf differs between two flattened values, in the order of the paths."""
+    return [
+        Change(path, before.get(path), after.get(path), origin)
+        for path in sorted(set(before) | set(after))
+        if before.get(path) != after.get(path)
+    ]
+
+
+def only(leaves: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
+    """Return the leaves at or below the given paths."""
+    wanted = tuple(paths)
+    return {path: leaf for path, leaf in leaves.items() if is_below(path, wanted)}
+
+
+def is_below(path: str, parents: Iterable[str]) -> bool:
+    """Say whether ``path`` is one of ``parents`` or lies below one of them."""
+    return any(path == parent or path.startswith((f"{parent}.", f"{parent}[")) for parent in parents)
+
+
+def inputs_of(spec: WorkloadSpec) -> dict[str, Any]:
+    """Return the user's inputs as plain data for the record of what was applied.
+
+    Inputs that have their default are left out, so that a newer collection with one more option, or with another
+    default, sees no change of the user's. Clear environment values are hashed. Of the fabric only ``inputs`` counts.
+    """
+    inputs: dict[str, Any] = {}
+    for entry in dataclasses.fields(spec):
+        value = getattr(spec, entry.name)
+        if entry.name in _NOT_COMPARED or value == _default_of(entry):
+            continue
+        inputs[entry.name] = _plain_input(entry.name, value)
+    return inputs
+
+
+def body_hash(body: Mapping[str, Any]) -> str:
+    """Return the short hash that identifies a rendered body (``plan_hash`` in results)."""
+    return short_hash(body)
+
+
+def _plain_input(name: str, value: Any) -> Any:
+    """Return one input as plain data."""
+    if name == "env":
+        return {variable: _plain_variable(variable, content) for variable, content in value.items()}
+    if name == "fabric":
+        return {"inputs": dict(value.inputs)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            entry.name: _plain_input("", getattr(value, entry.name))
+            for entry in dataclasses.fields(value)
+            if getattr(value, entry.name) != _default_of(entry)
+        }
+    if isinstance(value, Mapping):
+        return {key: _plain_input("", item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain_input("", item) for item in value]
+    return value
+
+
+def _plain_variable(name: str, value: str | SecretReference) -> Any:
+    """Return one environment variable of the user as the record keeps it."""
+    if isinstance(value, SecretReference):
+        return {"secret": value.secret, "key": value.key}
+    return hash_clear_value(name, value)
+
+
+def _default_of(entry: dataclasses.Field[Any]) -> Any:
+    """Return a field's default, or a value equal to nothing where there is none."""
+    if entry.default is not dataclasses.MISSING:
+        return entry.default
+    if entry.default_factory is not dataclasses.MISSING:
+        return entry.default_factory()
+    return object()
+
+
+def _entry_name(item: Any, index: int) -> str:
+    """Return what tells a list's entry from the others: its name, or its own value, or its place."""
+    if isinstance(item, Mapping):
+        for key in _ENTRY_KEYS:
+            if isinstance(item.get(key), str):
+                return str(item[key])
+    return str(index)

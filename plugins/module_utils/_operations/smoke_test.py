@@ -1,0 +1,328 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The smoke test: pods and ranks (L0), model list (L1), a deterministic completion with a time limit (L2).
+
+A health check alone is never proof: vLLM's /health is 200 in at least four broken states.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.gpuops.inference.plugins.module_utils._operations import smoke_levels as levels
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.engine_layout import read_engine
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.smoke_verdict import (
+    FAILED,
+    LEVELS,
+    PASSED,
+    SKIPPED,
+    UNKNOWN,
+    Answer,
+    LevelResult,
+    ServedModel,
+    SmokeVerdict,
+    WorldSize,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.watch import Watcher
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
+    DEGRADED,
+    ENDPOINT_UNREACHABLE,
+    NOT_REACHABLE_FROM_HERE,
+    RUNNING,
+    HttpAnswer,
+    LiveWorkload,
+    Platform,
+    Unreachable,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import (
+    GpuopsError,
+    InterruptedByParent,
+    OptionError,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import (
+    ERROR,
+    INFO,
+    WARNING,
+    Finding,
+    errors_of,
+    most_severe_first,
+)
+
+# Seconds for the engine to say how many ranks it has: it answers from memory.
+_WORLD_SIZE_LIMIT = 10.0
+# Seconds one request may take. The slowest healthy first answer that was measured took 19 s (it compiles); a dead
+# follower never answers, and vLLM itself gives up only after 300 s.
+DEFAULT_TIME_LIMIT = 60.0
+# Seconds for which refused connections and 502 to 504 are asked again: the route to a workload that has just become
+# ready follows within seconds.
+DEFAULT_ROUTE_LIMIT = 30.0
+
+
+@dataclass(frozen=True)
+class SmokeTestOptions:
+    """What to try. ``up_to`` is the last level; ``time_limit`` the seconds one request may take; ``route_limit`` the
+    seconds for which an endpoint that is not there yet is asked again.
+
+    ``served_names`` and ``expected_pods`` (of all replicas) are judged from what the platform returns where they are
+    not given.
+    """
+
+    up_to: str = "L2"
+    prompt: str = "Say hello in one word."
+    max_tokens: int = 16
+    time_limit: float = DEFAULT_TIME_LIMIT
+    route_limit: float = DEFAULT_ROUTE_LIMIT
+    served_names: tuple[str, ...] = ()
+    expected_pods: int | None = None
+
+
+def run_smoke_test(platform: Platform, host: Host, name: str, options: SmokeTestOptions) -> SmokeVerdict:
+    """Try the workload ``name`` up to the level of ``options`` and return the verdict.
+
+    Raises ``GpuopsError`` when there is no such workload or the platform itself cannot be asked; everything that is
+    wrong about the workload is in the verdict.
+    """
+    if options.up_to not in LEVELS:
+        raise OptionError.of("up_to", f"`{options.up_to}` is no level of the smoke test.", f"Use {', '.join(LEVELS)}.")
+    live = platform.find(name)
+    if live is None:
+        raise GpuopsError.from_finding(
+            Finding(
+                ERROR,
+                "workload_not_found",
+                f"there is no such workload at {platform.target().sentence()}.",
+                "Check the name and the project, or create it first.",
+                name,
+            )
+        )
+    return _SmokeTest(platform, host, live, options).run()
+
+
+class _SmokeTest:
+    """One run: asks the platform and the leaders, collects findings, and judges level by level."""
+
+    def __init__(self, platform: Platform, host: Host, live: LiveWorkload, options: SmokeTestOptions) -> None:
+        self._platform = platform
+        self._host = host
+        self._live = live
+        self._options = options
+        self._asked = list(LEVELS)[: list(LEVELS).index(options.up_to) + 1]
+        self._layout = platform.layout(live)
+        self._engine = read_engine(self._layout, live.name)
+        self._status = platform.status(live, detail=True)
+        self._findings: list[Finding] = []
+        self._models: tuple[ServedModel, ...] = ()
+        self._answer: Answer | None = None
+        self._proven = 0
+
+    def run(self) -> SmokeVerdict:
+        """Go through the levels that were asked for."""
+        expected = self._options.expected_pods
+        if expected is None:
+            expected = self._layout.pods * self._layout.replicas
+        self._say("L0: looking at pods and ranks")
+        began = self._host.clock()
+        pod_findings = levels.pod_findings(self._status, expected, self._live.name)
+        pods_seconds = self._host.clock() - began
+        results: dict[str, LevelResult] = {}
+        if "L1" in self._asked:
+            results["L1"] = self._timed("L1", self._model_level)
+        if "L2" in self._asked:
+            results["L2"] = self._timed("L2", lambda: self._completion_level(results["L1"]))
+        # The engine is asked for its ranks after L1, which waits until the route to it is there.
+        world_size = self._world_size(results.get("L1"))
+        results["L0"] = self._pod_level(pod_findings, world_size, pods_seconds)
+        self._note_unproven_replicas()
+        return SmokeVerdict(
+            levels=tuple(results[level] for level in self._asked),
+            findings=most_severe_first(self._findings),
+            world_size=world_size,
+            pods=self._status.pods,
+            pods_expected=expected,
+            replicas_proven=self._proven,
+            replicas=self._layout.replicas,
+            endpoint=self._status.endpoint,
+            models=self._models,
+            answer=self._answer,
+        )
+
+    def _pod_level(self, pod_findings: list[Finding], world_size: WorldSize, seconds: float) -> LevelResult:
+        findings = pod_findings + levels.rank_findings(self._engine, world_size, self._live.name)
+        self._findings = findings + self._findings
+        wrong = errors_of(findings)
+        if wrong:
+            return LevelResult("L0", FAILED, wrong[0].evidence, seconds)
+        ranks = world_size.value if world_size.value is not None else self._engine.ranks
+        if ranks is None:
+            return LevelResult(
+                "L0",
+                UNKNOWN,
+                "all pods run, but neither their commands nor the engine say how many ranks there are.",
+                seconds,
+            )
+        source = world_size.source if world_size.value is not None else "the commands that the platform returns"
+        return LevelResult("L0", PASSED, f"all pods run; {ranks} ranks by {source}.", seconds)
+
+    def _model_level(self) -> tuple[str, str]:
+        if self._status.phase not in (RUNNING, DEGRADED):
+            return SKIPPED, f"the workload's phase is {self._status.phase}."
+        answers = self._ask_until_routed()
+        if isinstance(answers, Unreachable):
+            return self._not_reached(answers, levels.MODELS_PATH)
+        expected = self._options.served_names or self._engine.served_names
+        wrong: list[Finding] = []
+        for answer in answers:
+            models, findings = levels.model_findings(answer, expected, self._live.name)
+            self._models = self._models or tuple(models)
+            wrong += findings
+            self._proven += not findings
+        self._findings += wrong
+        if wrong:
+            return FAILED, wrong[0].evidence
+        shown = ", ".join(f"{model.name} (max_model_len {model.max_model_len})" for model in self._models)
+        return PASSED, f"serves {shown}."
+
+    def _completion_level(self, before: LevelResult) -> tuple[str, str]:
+        if before.status == UNKNOWN:
+            return UNKNOWN, before.reason
+        if before.status != PASSED:
+            return SKIPPED, "L1 did not pass."
+        wanted = self._options.served_names or self._engine.served_names
+        model = wanted[0] if wanted else self._models[0].name
+        path = levels.CHAT_PATH
+        self._proven = 0
+        try:
+            answers = self._ask_completion(path, model)
+            if any(levels.lacks_chat_template(answer) for answer in answers):
+                path = levels.COMPLETIONS_PATH
+                answers = self._ask_completion(path, model)
+            again = self._ask_completion(path, model) if self._judged(answers, path) else None
+        except Unreachable as error:
+            self._proven = 0
+            return self._not_reached(error, path)
+        if again is None:
+            return FAILED, errors_of(self._findings)[-1].evidence
+        self._proven = 0
+        if not self._judged(again, path):
+            return FAILED, errors_of(self._findings)[-1].evidence
+        text, second = (levels.read_completion(one[0], path, self._live.name)[0] for one in (answers, again))
+        self._answer = Answer(
+            text=self._host.redactor.text(levels.shortened_answer(text)),
+            seconds=max(answer.seconds for answer in answers),
+            second_seconds=max(answer.seconds for answer in again),
+            repeatable=text == second,
+            path=path,
+            model=model,
+        )
+        return PASSED, f"answered in {self._answer.seconds:.2f} s, and again in {self._answer.second_seconds:.2f} s."
+
+    def _judged(self, answers: list[HttpAnswer], path: str) -> bool:
+        """Count the replicas that completed and keep what is wrong about the others; say whether all did."""
+        problems = [levels.read_completion(answer, path, self._live.name)[1] for answer in answers]
+        wrong = [problem for problem in problems if problem is not None]
+        self._findings += wrong
+        self._proven += len(answers) - len(wrong)
+        return not wrong
+
+    def _ask_completion(self, path: str, model: str) -> list[HttpAnswer]:
+        self._say(f"L2: asking {model} for a completion")
+        body = levels.completion_request(path, model, self._options.prompt, self._options.max_tokens)
+        return self._ask("POST", path, body, self._options.time_limit)
+
+    def _ask_until_routed(self) -> list[HttpAnswer] | Unreachable:
+        """Ask for the model list; while the route to the leader is not there yet, again for ``route_limit`` seconds."""
+        seen: list[list[HttpAnswer] | Unreachable] = []
+
+        def observe() -> list[HttpAnswer] | Unreachable:
+            try:
+                seen.append(self._ask("GET", levels.MODELS_PATH, None, self._options.time_limit))
+            except Unreachable as error:
+                seen.append(error)
+            return seen[-1]
+
+        def describe(answers: list[HttpAnswer] | Unreachable) -> str:
+            told = answers.reason if isinstance(answers, Unreachable) else ", ".join(str(one.status) for one in answers)
+            return f"{self._live.name}: smoke test: L1: {levels.MODELS_PATH}: {told}"
+
+        began = self._host.clock()
+        return Watcher(self._platform, self._host).wait(
+            observe,
+            lambda answers: not _may_come(answers) or self._host.clock() - began >= self._options.route_limit,
+            lambda answers, seconds: None,
+            describe,
+            self._options.route_limit + self._options.time_limit,
+            f"{self._live.name} answers",
+        )
+
+    def _world_size(self, model_level: LevelResult | None) -> WorldSize:
+        if self._status.phase not in (RUNNING, DEGRADED):
+            return WorldSize(None, f"not asked: the workload's phase is {self._status.phase}")
+        if model_level is not None and model_level.status != PASSED:
+            return WorldSize(None, "not asked: L1 did not pass")
+        try:
+            answers = self._ask("GET", levels.WORLD_SIZE_PATH, None, min(_WORLD_SIZE_LIMIT, self._options.time_limit))
+        except Unreachable as error:
+            return WorldSize(None, error.reason)
+        return levels.read_world_size(answers)
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, time_limit: float) -> list[HttpAnswer]:
+        """Send one request to the leaders. A refusal of the collection itself (a token over http) is like no answer."""
+        self._host.alive()
+        try:
+            return self._platform.request_leaders(self._live, self._status, method, path, body, time_limit)
+        except InterruptedByParent:
+            raise
+        except GpuopsError as error:
+            raise Unreachable(
+                error.message, errors_of(error.findings)[0].cause if errors_of(error.findings) else "endpoint_refused"
+            ) from error
+
+    def _not_reached(self, error: Unreachable, path: str) -> tuple[str, str]:
+        if error.cause == NOT_REACHABLE_FROM_HERE:
+            self._findings.append(
+                Finding(
+                    WARNING,
+                    error.cause,
+                    error.reason,
+                    "Levels from L1 on need `serving.external: true`, or a way into the cluster.",
+                    self._live.name,
+                )
+            )
+            return UNKNOWN, error.reason
+        finding = levels.unreachable(error, path, self._live.name, self._options.time_limit)
+        self._findings.append(finding)
+        return FAILED, finding.evidence
+
+    def _note_unproven_replicas(self) -> None:
+        if 0 < self._proven < self._layout.replicas:
+            self._findings.append(
+                Finding(
+                    INFO,
+                    "replicas_not_proven",
+                    f"{self._proven} of {self._layout.replicas} replicas were proven: one address "
+                    "stands for all of them, and whoever answers, answers.",
+                    "",
+                    self._live.name,
+                )
+            )
+
+    def _timed(self, level: str, judge: Callable[[], tuple[str, str]]) -> LevelResult:
+        began = self._host.clock()
+        status, reason = judge()
+        return LevelResult(level, status, reason, self._host.clock() - began)
+
+    def _say(self, text: str) -> None:
+        self._host.progress.say(f"{self._live.name}: smoke test: {text}")
+
+
+def _may_come(answers: list[HttpAnswer] | Unreachable) -> bool:
+    """Say whether asking again may help: the route is not there yet."""
+    if isinstance(answers, Unreachable):
+        return answers.cause == ENDPOINT_UNREACHABLE
+    return any(answer.status in levels.ROUTE_NOT_READY for answer in answers)

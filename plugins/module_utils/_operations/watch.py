@@ -1,0 +1,328 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""All waiting: until a state is reached, or known to be out of reach, or a time limit is over.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.history import StatusHistory
+from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.rules import diagnose, promoted
+from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.signs import shortened
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
+    DEGRADED,
+    INITIALIZING,
+    RUNNING,
+    STOPPED,
+    LiveWorkload,
+    Platform,
+    PodStatus,
+    WorkloadStatus,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import (
+    ERROR,
+    WARNING,
+    Finding,
+    errors_of,
+    most_severe_first,
+)
+
+T = TypeVar("T")
+
+# Seconds between two polls: a twentieth of the time since the last change, so that polling adds at most 5 % to any
+# wait, and within these bounds: not a burden at first, and a crash is reported within 5 s of being visible.
+SHORTEST_INTERVAL = 1.0
+LONGEST_INTERVAL = 5.0
+INTERVAL_SHARE = 0.05
+# A workload that is scaled up from zero is still reported as stopped for a moment.
+_STOPPED_GRACE = 60.0
+# Phase running comes from the same pods that are listed; the two lists agree within seconds.
+_PODS_GRACE = 120.0
+
+
+@dataclass(frozen=True)
+class Waited:
+    """A wait that ended well. ``seconds`` per phase (``queue``, ``start``, ``delete``); ``findings``: what was met."""
+
+    status: WorkloadStatus | None
+    seconds: dict[str, float]
+    findings: tuple[Finding, ...] = ()
+
+
+def running_pods(status: WorkloadStatus) -> list[PodStatus]:
+    """Return the pods whose containers run."""
+    return [pod for pod in status.pods if pod.phase.lower() == "running"]
+
+
+class Watcher:
+    """Polls a platform with back-off, says what it sees, and knows when to stop."""
+
+    def __init__(self, platform: Platform, host: Host) -> None:
+        self._platform = platform
+        self._host = host
+
+    def wait(
+        self,
+        observe: Callable[[], T],
+        done: Callable[[T], bool],
+        failure: Callable[[T, float], Finding | None],
+        describe: Callable[[T], str],
+        limit_seconds: float,
+        what: str,
+        explain: Callable[[T], list[Finding]] = lambda state: [],
+    ) -> T:
+        """Poll ``observe`` until its state is ``done`` and return that state.
+
+        ``failure`` gets the state and the seconds waited, and returns the finding that makes waiting useless;
+        ``describe`` is the progress line; ``what`` completes "gave up waiting until ..."; ``explain`` gives the
+        findings that explain a state (asked only when the wait fails). Raises ``GpuopsError`` with them on failure and when
+        ``limit_seconds`` are over; its message says what was seen last.
+        """
+        began = changed = self._host.clock()
+        said = ""
+        while True:
+            self._host.alive()
+            state = observe()
+            now = self._host.clock()
+            text = self._host.redactor.text(describe(state))
+            if text != said:
+                said, changed = text, now
+            self._host.progress.say(text)
+            if done(state):
+                return state
+            finding = failure(state, now - began)
+            if finding is not None:
+                raise GpuopsError(
+                    f"Gave up waiting until {what} after {now - began:.0f} s: {finding.sentence()} Last seen: {text}.",
+                    _together([finding], explain(state)),
+                )
+            left = limit_seconds - (now - began)
+            if left <= 0:
+                raise _limit_error(what, limit_seconds, text, explain(state))
+            interval = min(max((now - changed) * INTERVAL_SHARE, SHORTEST_INTERVAL), LONGEST_INTERVAL)
+            self._host.sleep(min(interval, left))
+
+    def wait_until_running(
+        self,
+        live: LiveWorkload,
+        schedule_timeout: float,
+        start_timeout: float,
+        expected_pods: int | None = None,
+    ) -> Waited:
+        """Wait until the workload is running with all ``expected_pods`` (of all replicas, leaders included).
+
+        ``schedule_timeout``: seconds that its pods may spend without machines; ``start_timeout``: seconds from then on.
+        Raises ``GpuopsError`` with the cause as soon as the start is hopeless, and when a budget is spent.
+        """
+        start = _Start(live.name, schedule_timeout, start_timeout, expected_pods)
+
+        def observe() -> WorkloadStatus:
+            status = self._platform.status(live, detail=True)
+            start.observe(status, self._host.clock())
+            return status
+
+        status = self.wait(
+            observe,
+            start.done,
+            start.failure,
+            start.describe,
+            schedule_timeout + start_timeout,
+            f"{live.name} is running",
+            start.explain,
+        )
+        seconds = {"queue": round(start.queue_seconds, 1), "start": round(start.start_seconds, 1)}
+        return Waited(status, seconds, tuple(start.met.values()))
+
+    def wait_until_gone(self, live: LiveWorkload, limit: float) -> Waited:
+        """Wait until the workload is gone and its name free. ``limit`` is in seconds."""
+        began = self._host.clock()
+
+        def explain(gone: bool) -> list[Finding]:
+            try:
+                status = self._platform.status(live, detail=True)
+            except GpuopsError as error:
+                return list(error.findings)
+            remaining = ", ".join(f"{pod.name} ({pod.phase})" for pod in status.pods) or "no pods"
+            said = f"; {shortened('; '.join(status.messages))}" if status.messages else ""
+            return [
+                Finding(
+                    ERROR,
+                    "deletion_stuck",
+                    f"phase {status.phase}, {remaining}{said}.",
+                    "Pods that do not end (a machine that is gone, a finalizer) keep the name: run again to wait "
+                    "longer, "
+                    "or ask the cluster's administrator.",
+                    live.name,
+                )
+            ]
+
+        self.wait(
+            lambda: self._platform.gone(live),
+            lambda gone: gone,
+            lambda gone, seconds: None,
+            lambda gone: f"{live.name}: gone" if gone else f"{live.name}: deleting, its name is still in use",
+            limit,
+            f"{live.name} is gone",
+            explain,
+        )
+        return Waited(None, {"delete": round(self._host.clock() - began, 1)})
+
+
+@dataclass
+class _Start:
+    """What is known of one start: two budgets, the history, and what was diagnosed on the way."""
+
+    name: str
+    schedule_timeout: float
+    start_timeout: float
+    expected_pods: int | None
+    queue_seconds: float = 0.0
+    start_seconds: float = 0.0
+    met: dict[str, Finding] = field(default_factory=dict)
+    _history: StatusHistory = field(default_factory=StatusHistory)
+    _findings: list[Finding] = field(default_factory=list)
+    _was_scheduled: bool = False
+    _last: float | None = None
+    _running_since: float | None = None
+
+    def observe(self, status: WorkloadStatus, now: float) -> None:
+        """Take in a status: charge the time since the last one to the budget that was running, and diagnose."""
+        passed = 0.0 if self._last is None else now - self._last
+        if self._was_scheduled:
+            self.start_seconds += passed
+        else:
+            self.queue_seconds += passed
+        self._last = now
+        self._was_scheduled = self._scheduled(status)
+        if status.phase != RUNNING:
+            self._running_since = None
+        elif self._running_since is None:
+            self._running_since = now
+        self._history.observe(status, now)
+        self._findings = diagnose(status, self._history)
+        for finding in self._findings:
+            if finding.severity == WARNING:
+                self.met[finding.cause] = finding
+
+    def done(self, status: WorkloadStatus) -> bool:
+        """Say whether everything that is expected runs."""
+        return status.phase == RUNNING and len(running_pods(status)) >= (self._expected(status) or 0)
+
+    def failure(self, status: WorkloadStatus, seconds: float) -> Finding | None:
+        """Return why waiting on is useless, or ``None``."""
+        hopeless = errors_of(self._findings)
+        if hopeless:
+            return _about(hopeless[0], self.name)
+        if status.deleted:
+            return Finding(
+                ERROR,
+                "deleted_meanwhile",
+                "the workload was deleted while it was waited for.",
+                "Find out who deleted it, then run again.",
+                self.name,
+            )
+        if status.phase == STOPPED and seconds >= _STOPPED_GRACE:
+            return Finding(
+                ERROR,
+                "stopped_meanwhile",
+                "the workload is stopped.",
+                "Somebody stopped it or scaled it to zero: run again with the number of replicas wanted.",
+                self.name,
+            )
+        if self.queue_seconds >= self.schedule_timeout and not self._was_scheduled:
+            return self._over(status, "schedule_timeout", self.schedule_timeout, "not all pods got a machine")
+        if self.start_seconds >= self.start_timeout:
+            return self._over(status, "start_timeout", self.start_timeout, "the workload did not get ready")
+        if (
+            self._running_since is not None
+            and self._last is not None
+            and self._last - self._running_since >= _PODS_GRACE
+        ):
+            return Finding(
+                ERROR,
+                "pods_missing",
+                f"phase running for {_PODS_GRACE:.0f} s, but {self._pods_text(status)}.",
+                "Look at the pods' events; with `restart_policy: none` a follower that ended does not come back.",
+                self.name,
+            )
+        return None
+
+    def explain(self, status: WorkloadStatus) -> list[Finding]:
+        """Return the findings of the last look, as the explanation of a wait that is over."""
+        told = {finding.evidence for finding in self._findings}
+        warnings = [event for event in status.events if event.kind == "Warning"]
+        texts = dict.fromkeys(shortened(f"{event.reason}: {event.message}") for event in warnings)
+        unexplained = [] if told else [Finding("info", "platform_event", text, "", self.name) for text in texts]
+        return promoted(self._findings) + unexplained[:3]
+
+    def describe(self, status: WorkloadStatus) -> str:
+        """Return the progress line: ``initializing: 1/2 pods running, leader loading``."""
+        parts = [self._pods_text(status)]
+        waiting = len([pod for pod in status.pods if not pod.machine])
+        if waiting:
+            parts.append(f"{waiting} waiting for a machine")
+        leaders = [pod for pod in running_pods(status) if pod.role == "leader"]
+        if status.phase == INITIALIZING and leaders:
+            parts.append("leader loading")
+        notable = [finding for finding in self._findings if finding.severity in (ERROR, WARNING)]
+        if notable:
+            parts.append(f"{notable[0].cause}: {shortened(notable[0].evidence, 160)}")
+        elif status.messages and status.phase != RUNNING:
+            parts.append(shortened(status.messages[0], 160))
+        return f"{self.name}: {status.phase}: {', '.join(parts)}"
+
+    def _over(self, status: WorkloadStatus, budget: str, seconds: float, fact: str) -> Finding:
+        explanations = promoted(self._findings)
+        best = f" {_about(explanations[0], self.name).sentence()}" if explanations else ""
+        said = f" The platform says: {shortened('; '.join(status.messages))}." if status.messages and not best else ""
+        return Finding(
+            ERROR,
+            budget,
+            f"{fact} within {budget} = {seconds:.0f} s: phase {status.phase}, {self._pods_text(status)}.{said}{best}",
+            f"Raise `{budget}` if it only needs longer.",
+            self.name,
+        )
+
+    def _expected(self, status: WorkloadStatus) -> int | None:
+        return self.expected_pods if self.expected_pods is not None else status.pods_expected
+
+    def _scheduled(self, status: WorkloadStatus) -> bool:
+        if status.phase in (INITIALIZING, RUNNING, DEGRADED):
+            return True
+        placed = len([pod for pod in status.pods if pod.machine])
+        return placed >= max(self._expected(status) or 0, len(status.pods), 1)
+
+    def _pods_text(self, status: WorkloadStatus) -> str:
+        expected = self._expected(status)
+        return f"{len(running_pods(status))}/{len(status.pods) if expected is None else expected} pods running"
+
+
+def _about(finding: Finding, name: str) -> Finding:
+    """Return the finding with ``name`` as its object where it has none."""
+    if finding.object:
+        return finding
+    return Finding(finding.severity, finding.cause, finding.evidence, finding.hint, name)
+
+
+def _together(first: list[Finding], others: list[Finding]) -> list[Finding]:
+    """Return the first findings and those of the others that have another cause."""
+    causes = {finding.cause for finding in first}
+    return first + [finding for finding in most_severe_first(others) if finding.cause not in causes]
+
+
+def _limit_error(what: str, limit_seconds: float, last_seen: str, explanations: list[Finding]) -> GpuopsError:
+    """Make the error of a wait whose time is over: what was seen last and the best explanation."""
+    limit = Finding(ERROR, "time_limit", f"not within {limit_seconds:.0f} s; last seen: {last_seen}.")
+    best = f" {explanations[0].sentence()}" if explanations else ""
+    return GpuopsError(
+        f"Gave up waiting until {what} after {limit_seconds:.0f} s. Last seen: {last_seen}.{best}",
+        _together([limit], explanations),
+    )

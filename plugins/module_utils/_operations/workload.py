@@ -1,0 +1,118 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The operation behind ``vllm_workload``: options in, result out.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import body_hash
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.reconcile import Outcome, Reconciler
+from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
+from ansible_collections.gpuops.inference.plugins.module_utils._options.workload import (
+    WorkloadOptions,
+    read_options,
+    read_workload,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import Platform
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.select import make_platform
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import most_severe_first
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Plan
+
+
+def apply_workload(params: dict[str, Any], host: Host) -> dict[str, Any]:
+    """Bring a workload into the wanted state and return the module's result."""
+    options = read_options(params)
+    platform = make_platform(read_connection(params), host)
+    outcome = _reach(Reconciler(platform, host, options), params, options)
+    return _result(params["name"], platform, outcome)
+
+
+def _reach(reconciler: Reconciler, params: dict[str, Any], options: WorkloadOptions) -> Outcome:
+    """Call the reconciler for the wanted state."""
+    if options.state == "absent":
+        return reconciler.absent(params["name"])
+    if options.state == "stopped":
+        return reconciler.stopped(params["name"])
+    return reconciler.present(read_workload(params))
+
+
+def _result(name: str, platform: Platform, outcome: Outcome) -> dict[str, Any]:
+    """Return the outcome in the words of the module's RETURN documentation."""
+    target = platform.target().sentence()
+    result: dict[str, Any] = {
+        "changed": outcome.changed,
+        "target": target,
+        "workload": _workload(name, outcome),
+        "changes": [change.as_dict() for change in outcome.changes],
+        "disruption": outcome.disruption,
+        "findings": [finding.as_dict() for finding in most_severe_first(outcome.findings)],
+        "timings": outcome.timings,
+    }
+    if outcome.plan is not None:
+        result["plan"] = _plan(target, outcome.plan)
+        if outcome.after is not None:
+            result["plan"]["plan_hash"] = body_hash(outcome.after)
+        elif outcome.live is not None and outcome.live.record is not None:
+            result["plan"]["plan_hash"] = body_hash(outcome.live.record.body)
+    if outcome.changed:
+        result["diff"] = _diff(name, target, outcome)
+    return result
+
+
+def _workload(name: str, outcome: Outcome) -> dict[str, Any]:
+    """Return the workload as it is now, as far as it was looked at."""
+    live, status = outcome.live, outcome.status
+    endpoint = status.endpoint if status is not None else live.endpoint if live is not None else None
+    return {
+        "name": name,
+        "phase": live.phase if live is not None else "absent",
+        "replicas": live.replicas if live is not None else None,
+        "endpoint": {"url": endpoint.url, "external": endpoint.external} if endpoint is not None else None,
+        "pods": [
+            {"name": pod.name, "role": pod.role, "phase": pod.phase, "machine": pod.machine}
+            for pod in (status.pods if status is not None else ())
+        ],
+    }
+
+
+def _plan(target: str, plan: Plan) -> dict[str, Any]:
+    """Return what was decided, with the reasons."""
+    return {
+        "target": target,
+        "topology": {
+            "pods": plan.topology.pods,
+            "gpus_per_pod": plan.topology.gpus_per_pod,
+            "tensor_parallel_size": plan.topology.tensor_parallel_size,
+            "pipeline_parallel_size": plan.topology.pipeline_parallel_size,
+            "data_parallel_size": plan.topology.data_parallel_size,
+        },
+        "decisions": [decision.as_dict() for decision in plan.decisions],
+        "leader_command": [*plan.leader.command, *plan.leader.arguments],
+        "follower_command": [*plan.follower.command, *plan.follower.arguments] if plan.follower is not None else [],
+    }
+
+
+def _diff(name: str, target: str, outcome: Outcome) -> dict[str, str]:
+    """Return the difference as ``--diff`` prints it; a new workload shows its whole plan with the reasons."""
+    after: dict[str, Any] | None = outcome.after
+    if after is not None and outcome.before is None and outcome.plan is not None:
+        reasons = {decision.name: f"{decision.value}: {decision.reason}" for decision in outcome.plan.decisions}
+        after = {"target": target, "decisions": reasons, "workload": after}
+    return {
+        "before_header": f"{name} (live)",
+        "after_header": f"{name} (wanted)",
+        "before": _text(outcome.before),
+        "after": _text(after),
+    }
+
+
+def _text(body: dict[str, Any] | None) -> str:
+    """Return a body as text for a line-by-line difference."""
+    return "" if body is None else json.dumps(body, indent=2, sort_keys=True) + "\n"

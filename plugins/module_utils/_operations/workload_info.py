@@ -1,0 +1,96 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The operation behind ``vllm_workload_info``.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import differences, flatten
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
+from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import LiveWorkload, Platform
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.select import make_platform
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
+
+# Events shown: enough for a start with some restarts, few enough to read.
+_EVENTS_SHOWN = 20
+
+
+def read_workload_info(params: dict[str, Any], host: Host) -> dict[str, Any]:
+    """Look at one workload and return the module's result."""
+    search = _compile(params["query"])
+    platform = make_platform(read_connection(params), host)
+    live = platform.find(params["name"])
+    workloads = [] if live is None else [_describe(platform, live)]
+    result: dict[str, Any] = {
+        "changed": False,
+        "target": platform.target().sentence(),
+        "workloads": workloads,
+        "findings": [],
+    }
+    if search is not None:
+        result["query_result"] = search.search(workloads)
+    return result
+
+
+def _compile(query: str | None) -> Any:
+    """Return the compiled JMESPath expression, or ``None`` without one; checked before any request is sent."""
+    if query is None:
+        return None
+    try:
+        import jmespath
+    except ImportError as missing:
+        raise OptionError.of(
+            "query", "the Python package jmespath is not there.", "Install it, or leave query away.", "missing_package"
+        ) from missing
+    try:
+        return jmespath.compile(query)
+    except jmespath.exceptions.JMESPathError as error:
+        text = " ".join(str(error).split())
+        raise OptionError.of("query", f"{query!r} is no JMESPath expression: {text}.", "See jmespath.org.") from error
+
+
+def _describe(platform: Platform, live: LiveWorkload) -> dict[str, Any]:
+    """Return what is known of a workload."""
+    status = platform.status(live)
+    endpoint = status.endpoint or live.endpoint
+    return {
+        "name": live.name,
+        "kind": live.kind,
+        "managed": live.managed,
+        "phase": status.phase,
+        "messages": list(status.messages),
+        "replicas": live.replicas,
+        "endpoint": {"url": endpoint.url, "external": endpoint.external} if endpoint is not None else None,
+        "pods": [
+            {"name": pod.name, "role": pod.role, "phase": pod.phase, "machine": pod.machine, "address": pod.address}
+            for pod in status.pods
+        ],
+        "events": [
+            {
+                "time": event.time,
+                "kind": event.kind,
+                "reason": event.reason,
+                "message": event.message,
+                "object": event.object,
+            }
+            for event in sorted(status.events, key=lambda event: event.time)[-_EVENTS_SHOWN:]
+        ],
+        "drift": _drift(platform, live),
+        "applied_by": live.record.collection_version if live.record is not None else "",
+    }
+
+
+def _drift(platform: Platform, live: LiveWorkload) -> list[dict[str, Any]]:
+    """Return what is live otherwise than it was applied; nothing is known of a workload without a record."""
+    if live.record is None:
+        return []
+    applied = flatten(live.record.body)
+    present = flatten(platform.comparable(live.body))
+    found = differences(applied, {path: present.get(path) for path in applied}, "drift")
+    return [{"path": change.path, "applied": change.before, "live": change.after} for change in found]

@@ -1,0 +1,280 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What ``vllm_workload`` accepts, and its way to a ``WorkloadSpec``: the one door of the collection.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.gpuops.inference.plugins.module_utils._options.arguments import Arguments, ArgumentSpec
+from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import connection_argument_spec
+from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric import (
+    fabric_argument_spec,
+    read_fabric,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
+    ModelSpec,
+    PlacementSpec,
+    ResourcesSpec,
+    RunAsSpec,
+    SecretReference,
+    ServingSpec,
+    TolerationSpec,
+    VolumeSpec,
+    WorkloadSpec,
+)
+
+ACCESS_MODES = ("public", "authenticated_users", "authorized_users", "authorized_groups")
+
+
+@dataclass(frozen=True)
+class WorkloadOptions:
+    """How a wanted state is reached. Timeouts in seconds."""
+
+    state: str
+    adopt: bool
+    replan: bool
+    on_disruption: str
+    wait: bool
+    schedule_timeout: int
+    start_timeout: int
+    delete_timeout: int
+
+
+def workload_arguments() -> Arguments:
+    """Return the arguments of ``vllm_workload``."""
+    spec: ArgumentSpec = {
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent", "stopped"], "default": "present"},
+        "adopt": {"type": "bool", "default": False},
+        "replan": {"type": "bool", "default": False},
+        "on_disruption": {"type": "str", "choices": ["refuse", "allow"], "default": "refuse"},
+        "wait": {"type": "bool", "default": True},
+        "schedule_timeout": {"type": "int", "default": 1800},
+        "start_timeout": {"type": "int", "default": 3600},
+        "delete_timeout": {"type": "int", "default": 300},
+        "fabric": fabric_argument_spec(),
+    }
+    spec.update(connection_argument_spec())
+    spec.update(_what_runs())
+    spec.update(_where_it_runs())
+    return Arguments(
+        argument_spec=spec,
+        required_if=(("state", "present", ("image", "model", "serving")),),
+    )
+
+
+def _what_runs() -> ArgumentSpec:
+    """Return the options about the engine: image, model, topology, environment, identity."""
+    return {
+        "image": {"type": "str"},
+        "image_pull_policy": {"type": "str", "choices": ["always", "if_not_present", "never"]},
+        "image_pull_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
+        "pods": {"type": "int", "default": 1},
+        "gpus_per_pod": {"type": "int", "default": 1},
+        "replicas": {"type": "int"},
+        "model": {
+            "type": "dict",
+            "options": {
+                "path": {"type": "str", "required": True},
+                "served_names": {"type": "list", "elements": "str", "default": []},
+            },
+        },
+        "volumes": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "claim": {"type": "str", "required": True},
+                "path": {"type": "str", "required": True},
+                "read_only": {"type": "bool", "default": False},
+            },
+        },
+        "serving": {
+            "type": "dict",
+            "options": {
+                "access": {"type": "str", "required": True, "choices": list(ACCESS_MODES)},
+                "port": {"type": "int", "default": 8000},
+                "external": {"type": "bool", "default": False},
+                "authorized_users": {"type": "list", "elements": "str", "default": []},
+                "authorized_groups": {"type": "list", "elements": "str", "default": []},
+            },
+        },
+        "run_as": {
+            "type": "dict",
+            "apply_defaults": True,
+            "options": {
+                "uid": {"type": "int", "default": 2000},
+                "gid": {"type": "int", "default": 2000},
+                "supplemental_groups": {"type": "list", "elements": "int", "default": []},
+            },
+        },
+        "tensor_parallel_size": {"type": "int"},
+        "pipeline_parallel_size": {"type": "int"},
+        "data_parallel_size": {"type": "int"},
+        "allow_cross_pod_tp": {"type": "bool", "default": False},
+        "distributed_executor_backend": {"type": "str", "choices": ["mp", "ray"], "default": "mp"},
+        "vllm_version": {"type": "str"},
+        "vllm_args": {"type": "list", "elements": "str", "default": []},
+        "env": {"type": "dict", "default": {}},
+    }
+
+
+def _where_it_runs() -> ArgumentSpec:
+    """Return the options about pods and their place."""
+    return {
+        "preemptibility": {"type": "str", "choices": ["preemptible", "non_preemptible"]},
+        "priority": {
+            "type": "str",
+            "choices": ["very-low", "low", "medium-low", "medium", "medium-high", "high", "very-high"],
+        },
+        "resources": {
+            "type": "dict",
+            "apply_defaults": True,
+            "options": {
+                "cpu_request": {"type": "float"},
+                "cpu_limit": {"type": "float"},
+                "memory_request": {"type": "str"},
+                "memory_limit": {"type": "str"},
+            },
+        },
+        "node_pools": {"type": "list", "elements": "str", "default": []},
+        "node_type": {"type": "str"},
+        "spread": {"type": "str", "choices": ["none", "preferred", "required"], "default": "preferred"},
+        "exclude_machines": {"type": "list", "elements": "str", "default": []},
+        "tolerations": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "key": {"type": "str", "required": True, "no_log": False},
+                "operator": {"type": "str", "choices": ["Exists", "Equal"], "default": "Exists"},
+                "value": {"type": "str"},
+                "effect": {"type": "str", "choices": ["NoSchedule", "NoExecute", "PreferNoSchedule"]},
+                "seconds": {"type": "int"},
+            },
+        },
+        "labels": {"type": "dict", "default": {}},
+        "annotations": {"type": "dict", "default": {}},
+        "restart_policy": {"type": "str", "choices": ["recreate_group", "none"], "default": "recreate_group"},
+        "startup_policy": {"type": "str", "choices": ["leader_created", "leader_ready"], "default": "leader_created"},
+        "readiness_probe": {"type": "bool", "default": True},
+        "single_pod_as": {"type": "str", "choices": ["inference", "distributed"], "default": "inference"},
+    }
+
+
+def read_options(params: Mapping[str, Any]) -> WorkloadOptions:
+    """Return how the wanted state is to be reached. Raises ``OptionError`` for time limits that make no sense."""
+    for option in ("schedule_timeout", "start_timeout", "delete_timeout"):
+        if params[option] < 1:
+            raise OptionError.of(option, f"{params[option]} seconds is no time limit.", "Give at least 1 second.")
+    return WorkloadOptions(
+        state=params["state"],
+        adopt=params["adopt"],
+        replan=params["replan"],
+        on_disruption=params["on_disruption"],
+        wait=params["wait"],
+        schedule_timeout=params["schedule_timeout"],
+        start_timeout=params["start_timeout"],
+        delete_timeout=params["delete_timeout"],
+    )
+
+
+def read_workload(params: Mapping[str, Any]) -> WorkloadSpec:
+    """Return the wanted workload of validated, plain ``params`` with ``state: present``.
+
+    Raises ``OptionError`` where a value has no meaning; what depends on the platform is the planner's.
+    """
+    return WorkloadSpec(
+        name=params["name"],
+        image=params["image"],
+        model=ModelSpec(params["model"]["path"], tuple(params["model"]["served_names"])),
+        serving=_read_serving(params["serving"]),
+        pods=params["pods"],
+        gpus_per_pod=params["gpus_per_pod"],
+        replicas=params["replicas"],
+        volumes=tuple(
+            VolumeSpec(volume["claim"], volume["path"], volume["read_only"]) for volume in params["volumes"]
+        ),
+        fabric=read_fabric(params["fabric"]),
+        run_as=RunAsSpec(
+            params["run_as"]["uid"], params["run_as"]["gid"], tuple(params["run_as"]["supplemental_groups"])
+        ),
+        preemptibility=params["preemptibility"],
+        priority=params["priority"],
+        tensor_parallel_size=params["tensor_parallel_size"],
+        pipeline_parallel_size=params["pipeline_parallel_size"],
+        data_parallel_size=params["data_parallel_size"],
+        allow_cross_pod_tp=params["allow_cross_pod_tp"],
+        distributed_executor_backend=params["distributed_executor_backend"],
+        vllm_version=params["vllm_version"],
+        vllm_args=tuple(params["vllm_args"]),
+        env=_read_environment(params["env"]),
+        image_pull_policy=params["image_pull_policy"],
+        image_pull_secrets=tuple(params["image_pull_secrets"]),
+        resources=ResourcesSpec(**params["resources"]),
+        placement=PlacementSpec(
+            node_pools=tuple(params["node_pools"]),
+            node_type=params["node_type"],
+            spread=params["spread"],
+            exclude_machines=tuple(params["exclude_machines"]),
+            tolerations=tuple(TolerationSpec(**toleration) for toleration in params["tolerations"]),
+        ),
+        labels=_read_texts(params["labels"], "labels"),
+        annotations=_read_texts(params["annotations"], "annotations"),
+        restart_policy=params["restart_policy"],
+        startup_policy=params["startup_policy"],
+        readiness_probe=params["readiness_probe"],
+        single_pod_as=params["single_pod_as"],
+        start_timeout=params["start_timeout"],
+    )
+
+
+def _read_serving(serving: Mapping[str, Any]) -> ServingSpec:
+    """Return how the endpoint is reached."""
+    return ServingSpec(
+        access=serving["access"],
+        port=serving["port"],
+        external=serving["external"],
+        authorized_users=tuple(serving["authorized_users"]),
+        authorized_groups=tuple(serving["authorized_groups"]),
+    )
+
+
+def _read_environment(env: Mapping[str, Any]) -> dict[str, str | SecretReference]:
+    """Return the user's variables: a text (numbers and booleans as text) or ``{secret, key}``."""
+    return {name: _read_variable(name, value) for name, value in env.items()}
+
+
+def _read_variable(name: str, value: Any) -> str | SecretReference:
+    """Return one variable: a scalar as text, or the reference to a Secret."""
+    if isinstance(value, dict):
+        if set(value) != {"secret", "key"} or not all(isinstance(part, str) and part for part in value.values()):
+            raise OptionError.of(
+                f"env.{name}",
+                f"a dictionary with the keys {', '.join(sorted(value)) or '(none)'} is not understood.",
+                "Give a text, or {secret: NAME, key: KEY} to read it from a Secret of the namespace.",
+            )
+        return SecretReference(value["secret"], value["key"])
+    return _as_text(value, f"env.{name}")
+
+
+def _read_texts(values: Mapping[str, Any], option: str) -> dict[str, str]:
+    """Return a dictionary of texts, as labels and annotations are."""
+    return {name: _as_text(value, f"{option}.{name}") for name, value in values.items()}
+
+
+def _as_text(value: Any, option: str) -> str:
+    """Return a scalar as the text that Kubernetes takes; ``true`` and ``false`` in lower case."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise OptionError.of(option, "it is neither a text nor a number.", "Quote the value if it is meant as a text.")

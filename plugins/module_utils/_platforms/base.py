@@ -1,0 +1,263 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The interface of a platform. Nothing outside ``_platforms`` knows which one it has.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Plan, PlatformTraits
+
+# Phases, the same words on every platform.
+CREATING = "creating"
+PENDING = "pending"
+INITIALIZING = "initializing"
+RUNNING = "running"
+DEGRADED = "degraded"
+STOPPED = "stopped"
+FAILED = "failed"
+DELETING = "deleting"
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a plan goes: the first line of every plan names it."""
+
+    platform: str
+    address: str
+    cluster: str | None = None
+    project: str | None = None
+    namespace: str | None = None
+
+    def sentence(self) -> str:
+        """Return the target as one line."""
+        parts = [f"{word} {value}" for word, value in (("project", self.project), ("namespace", self.namespace),
+                                                       ("cluster", self.cluster)) if value]
+        return f"{self.platform} at {self.address}" + (f" ({', '.join(parts)})" if parts else "")
+
+
+@dataclass(frozen=True)
+class RenderedWorkload:
+    """A plan in the platform's own words. ``body`` is plain JSON data without the record of what was applied."""
+
+    kind: str
+    name: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class AppliedRecord:
+    """What was applied last, kept on the platform itself.
+
+    ``inputs`` are the user's inputs (clear environment values hashed), ``body`` the rendered body (likewise),
+    ``fabric`` the fabric value used, ``collection_version`` the version that wrote it.
+    """
+
+    inputs: Mapping[str, Any]
+    body: Mapping[str, Any]
+    fabric: Mapping[str, Any] | None = None
+    collection_version: str = ""
+
+
+@dataclass(frozen=True)
+class LiveWorkload:
+    """A workload as the platform has it now. ``body`` is normalised: comparable with a rendered body (nulls and server
+    defaults removed). ``handle`` is the platform's own (an id). ``managed`` says whether the collection made it."""
+
+    name: str
+    kind: str
+    handle: str
+    phase: str
+    managed: bool
+    body: Mapping[str, Any]
+    record: AppliedRecord | None = None
+    replicas: int | None = None
+    endpoint: Endpoint | None = None
+
+
+@dataclass(frozen=True)
+class PodStatus:
+    """One pod as far as the platform shows it. ``role`` is ``leader``, ``follower`` or ``unknown``; ``created`` and
+    ``handle`` tell a recreated pod from its predecessor."""
+
+    name: str
+    handle: str
+    phase: str
+    role: str = "unknown"
+    machine: str | None = None
+    address: str | None = None
+    created: str | None = None
+    image: str | None = None
+
+
+@dataclass(frozen=True)
+class PlatformEvent:
+    """An event of the platform about the workload or one of its pods; ``time`` is ISO 8601, ``kind`` Normal/Warning."""
+
+    time: str
+    kind: str
+    reason: str
+    message: str
+    object: str
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the model answers. ``external`` false means: only from inside the cluster."""
+
+    url: str
+    external: bool
+    requires_platform_token: bool
+
+
+@dataclass(frozen=True)
+class WorkloadStatus:
+    """A look at a workload at one moment. ``messages`` are the platform's own sentences about why it is not running."""
+
+    phase: str
+    messages: tuple[str, ...] = ()
+    pods: tuple[PodStatus, ...] = ()
+    events: tuple[PlatformEvent, ...] = ()
+    endpoint: Endpoint | None = None
+    pods_expected: int | None = None
+    deleted: bool = False
+
+
+@dataclass(frozen=True)
+class ChangeRules:
+    """What can be changed in place. ``in_place`` maps a flattened path of the body (and all below it) to the disruption
+    it causes; every other path means recreating the workload (``outage``). ``replica_paths`` hold the number of
+    replicas, which is compared and changed by ``Platform.scale`` alone; ``can_scale`` says whether that works in place.
+    """
+
+    in_place: Mapping[str, str] = field(default_factory=dict)
+    replica_paths: tuple[str, ...] = ()
+    can_scale: bool = True
+
+
+@dataclass(frozen=True)
+class RolePods:
+    """The pods of one role of one replica, as the platform's own description of the workload states them.
+
+    ``words`` are command and arguments split into words; a ``sh -c`` script stays one word. ``entrypoint`` says that no
+    command is stated, so that the image's own entrypoint runs with these words. ``gpus`` counts whole GPUs per pod
+    (``None``: not stated as whole GPUs). ``environment`` holds the clear values, as the process would see them.
+    """
+
+    pods: int
+    gpus: int | None
+    words: tuple[str, ...]
+    entrypoint: bool
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ReplicaLayout:
+    """What the pods of one replica run, read from the live workload and never from a plan of ours."""
+
+    leader: RolePods
+    follower: RolePods | None
+    replicas: int
+
+    @property
+    def pods(self) -> int:
+        """Return the pods of one replica, leader included."""
+        return self.leader.pods + (self.follower.pods if self.follower else 0)
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """The answer of a replica's leader. ``body`` is text, already decoded, at most 1 MiB.
+
+    ``credential`` says in words which token was sent, never its value: ``no token``, ``endpoint_token``,
+    ``the platform's token``.
+    """
+
+    status: int
+    body: str
+    seconds: float
+    credential: str = "no token"
+
+
+class Platform(Protocol):
+    """What operations may ask. Every method may raise ``GpuopsError``; reads may be repeated, writes never are."""
+
+    traits: PlatformTraits
+
+    def target(self) -> Target:
+        """Return where this platform object points (no request)."""
+
+    def find(self, name: str) -> LiveWorkload | None:
+        """Return the workload of this name, or ``None``."""
+
+    def check(self, plan: Plan) -> list[Finding]:
+        """Return what the platform cannot do, or would do unexpectedly, of this plan (read-only requests at most)."""
+
+    def render(self, plan: Plan) -> RenderedWorkload:
+        """Return the plan in the platform's words (pure)."""
+
+    def comparable(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a body as it is compared, recorded and shown: clear environment values hashed (pure)."""
+
+    def change_rules(self, live: LiveWorkload) -> ChangeRules:
+        """Return which paths of the live workload's body can be changed in place."""
+
+    def create(self, rendered: RenderedWorkload, record: AppliedRecord) -> LiveWorkload:
+        """Create the workload. After a doubtful answer it is looked up by name, never created twice."""
+
+    def restore(self, live: LiveWorkload) -> LiveWorkload:
+        """Create again a workload exactly as it was before it was deleted."""
+
+    def change(self, live: LiveWorkload, rendered: RenderedWorkload, paths: list[str]) -> None:
+        """Change the named flattened paths in place to what ``rendered`` says."""
+
+    def scale(self, live: LiveWorkload, replicas: int) -> None:
+        """Set the number of replicas in place; 0 stops the workload where the platform can."""
+
+    def delete(self, live: LiveWorkload) -> None:
+        """Ask for the deletion; returns at once."""
+
+    def gone(self, live: LiveWorkload) -> bool:
+        """Say whether the workload is gone and its name free."""
+
+    def status(self, live: LiveWorkload, detail: bool = True) -> WorkloadStatus:
+        """Return the present status; ``detail`` adds pods and events."""
+
+    def request_leaders(
+        self, live: LiveWorkload, status: WorkloadStatus, method: str, path: str, body: Mapping[str, Any] | None,
+        time_limit: float,
+    ) -> list[HttpAnswer]:
+        """Send one HTTP request to the leader of each replica that can be reached from here (at least one).
+
+        Raises ``Unreachable`` when no leader can be reached from here, with the reason.
+        """
+
+    def layout(self, live: LiveWorkload) -> ReplicaLayout:
+        """Return what the pods run, read from the live workload's body (pure)."""
+
+
+# Why no leader answered. The first says nothing about the model (it may serve well for others); the rest do.
+NOT_REACHABLE_FROM_HERE = "not_reachable_from_here"
+NO_ANSWER_IN_TIME = "no_answer_in_time"
+ENDPOINT_UNREACHABLE = "endpoint_unreachable"
+
+
+class Unreachable(Exception):
+    """No leader can be reached from here: the text says why, ``cause`` is one of the three words above.
+
+    ``not_reachable_from_here``: the endpoint is not external and there is no other way in; ``no_answer_in_time``: the
+    connection stood, but no answer came within the time limit; ``endpoint_unreachable``: no address yet, refused, reset.
+    """
+
+    def __init__(self, reason: str, cause: str = ENDPOINT_UNREACHABLE) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.cause = cause

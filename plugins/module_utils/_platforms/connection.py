@@ -1,0 +1,54 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""How a platform is reached: plain values that the door fills and a platform reads.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RunaiConnection:
+    """The Run:ai control plane. Either ``token`` or ``client_id`` with ``client_secret``; ``url`` without a path.
+
+    ``authentication`` is ``credentials`` (the above) or ``cli`` (the token that the Run:ai CLI's own login left).
+    ``request_timeout`` is in seconds, per HTTP request.
+    """
+
+    url: str
+    client_id: str | None = None
+    client_secret: str | None = None
+    token: str | None = None
+    authentication: str = "credentials"
+    validate_certs: bool = True
+    ca_path: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    request_timeout: int = 30
+
+
+@dataclass(frozen=True)
+class EndpointConnection:
+    """How the model's own endpoint is trusted; its token never goes to the platform and the other way round."""
+
+    token: str | None = None
+    ca_path: str | None = None
+    validate_certs: bool = True
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Everything needed to reach one project of one platform.
+
+    ``expect_cluster`` is the name of the cluster the user means; another one is refused.
+    """
+
+    platform: str
+    project: str | None = None
+    runai: RunaiConnection | None = None
+    endpoint: EndpointConnection = EndpointConnection()
+    expect_cluster: str | None = None

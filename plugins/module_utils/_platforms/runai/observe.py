@@ -1,0 +1,219 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""From the answers of the Run:ai API to the collection's own values. Pure, and tolerant of what is missing.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
+    DELETING,
+    UNKNOWN,
+    Endpoint,
+    LiveWorkload,
+    PlatformEvent,
+    PodStatus,
+    WorkloadStatus,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.comparable import normalised
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
+    annotation_of,
+    read_record,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import (
+    DISTRIBUTED,
+    INFERENCE,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    PHASES,
+)
+
+Record = Mapping[str, Any]
+# Keys under which an entry of ``endpoints`` may hold its address: their shape is not documented (facts, section 12).
+_ADDRESS_KEYS = ("url", "externalUrl", "address", "href", "externalAddress")
+_IN_CLUSTER_HOST = re.compile(r"(^[^.]+$|\.svc(\..*)?$|\.cluster\.local$)")
+# Pods of other types of workload are not ours to compare.
+_OTHER_TYPES = ("workspace", "training", "interactive")
+
+
+def is_deleted(entry: Record) -> bool:
+    """Say whether the API lists this object only as a memory."""
+    return bool(entry.get("deletedAt"))
+
+
+def phase_of(entry: Record) -> str:
+    """Return our word for a workload's phase; a deletion that was asked for counts as begun."""
+    if entry.get("desiredPhase") == "Deleted":
+        return DELETING
+    return PHASES.get(str(entry.get("phase") or entry.get("actualPhase") or ""), UNKNOWN)
+
+
+def kinds_to_try(entry: Record) -> tuple[str, ...]:
+    """Return the kinds that a listed workload may be of, the likely one first.
+
+    The literal of ``type`` for a distributed inference is not documented, so it is only a hint.
+    """
+    word = re.sub(r"[^a-z]", "", str(entry.get("type") or "").lower())
+    if word in _OTHER_TYPES:
+        return ()
+    if word.startswith("inference"):
+        return INFERENCE, DISTRIBUTED
+    return DISTRIBUTED, INFERENCE
+
+
+def live_workload(name: str, kind: str, entry: Record, definition: Record | None) -> LiveWorkload:
+    """Return a workload from what the list says about it and what it consists of (``None``: not of our kinds)."""
+    content = definition or {}
+    spec = content.get("spec")
+    spec = spec if isinstance(spec, Mapping) else {}
+    body = normalised({"spec": spec})
+    phase = DELETING if phase_of(content) == DELETING else phase_of(entry)
+    annotation = annotation_of(spec)
+    return LiveWorkload(
+        name=name,
+        kind=kind,
+        handle=str(entry.get("id") or content.get("workloadId") or ""),
+        phase=phase,
+        managed=annotation is not None or _is_labelled(spec),
+        body=body,
+        record=read_record(annotation),
+        replicas=replicas_of(kind, body),
+        endpoint=endpoint_of(entry, body),
+    )
+
+
+def replicas_of(kind: str, body: Record) -> int | None:
+    """Return the number of replicas that a body states; ``None`` where the platform scales between two bounds."""
+    spec = body.get("spec") or {}
+    if kind == DISTRIBUTED:
+        return int(spec.get("replicas", 1))
+    bounds = spec.get("autoscaling") or {}
+    lowest, highest = bounds.get("minReplicas"), bounds.get("maxReplicas")
+    return int(highest) if highest is not None and lowest == highest else None
+
+
+def pods_per_replica(kind: str, body: Record) -> int:
+    """Return the pods of one replica: ``workers`` leaves the leader out."""
+    spec = body.get("spec") or {}
+    return int(spec.get("workers", 0)) + 1 if kind == DISTRIBUTED else 1
+
+
+def workload_status(
+    live: LiveWorkload, entry: Record, pods: Sequence[Record], events: Sequence[Record], replicas: int | None
+) -> WorkloadStatus:
+    """Return the status from what the API says about the workload, its pods and its events."""
+    return WorkloadStatus(
+        phase=phase_of(entry),
+        messages=_messages(entry),
+        pods=tuple(_pod(live, pod) for pod in pods if not is_deleted(pod)),
+        events=tuple(sorted((_event(event) for event in events), key=lambda event: event.time)),
+        endpoint=endpoint_of(entry, live.body),
+        pods_expected=None if replicas is None else replicas * pods_per_replica(live.kind, live.body),
+        deleted=is_deleted(entry),
+    )
+
+
+def endpoint_of(entry: Record, body: Record) -> Endpoint | None:
+    """Return where the workload serves: ``endpoints`` (2.25 and later), ``urls``, ``externalConnections``.
+
+    An address outside the cluster is preferred.
+    """
+    addresses = [
+        address
+        for key in ("endpoints", "urls", "externalConnections")
+        for item in entry.get(key) or []
+        for address in _addresses(item)
+    ]
+    if not addresses:
+        return None
+    best = next((address for address in addresses if _is_external(address)), addresses[0])
+    spec = body.get("spec") or {}
+    access = (spec.get("servingPort") or {}).get("authorizationType", "public")
+    return Endpoint(best.rstrip("/"), _is_external(best), access != "public")
+
+
+def history_messages(records: Sequence[Record]) -> tuple[str, ...]:
+    """Return what the recorded phases say, newest first: the message of a phase that has passed is only there."""
+    texts = []
+    for record in records:
+        update = (record.get("spec") or {}).get("phaseUpdate")
+        if isinstance(update, Mapping) and update.get("phaseMessage"):
+            texts.append(str(update["phaseMessage"]))
+    return tuple(dict.fromkeys(texts))
+
+
+def _is_labelled(spec: Record) -> bool:
+    leader = spec.get("leader")
+    holder = leader if isinstance(leader, Mapping) else spec
+    return any(
+        isinstance(label, Mapping) and label.get("name") == MANAGED_BY_LABEL and label.get("value") == MANAGED_BY
+        for label in holder.get("labels") or []
+    )
+
+
+def _messages(entry: Record) -> tuple[str, ...]:
+    """Return the platform's own sentences: why pods are not scheduled, then what it says of the phase."""
+    texts = []
+    for pending in entry.get("pendingSchedulingMessages") or []:
+        if isinstance(pending, Mapping):
+            reason = str(pending.get("phaseReason") or pending.get("reason") or "")
+            said = str(pending.get("userMessage") or "")
+            texts.append(": ".join(part for part in (reason, said) if part))
+    texts += [str(entry.get(key) or "") for key in ("phaseReason", "phaseMessage")]
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def _pod(live: LiveWorkload, pod: Record) -> PodStatus:
+    containers = [entry for entry in pod.get("containers") or [] if isinstance(entry, Mapping)]
+    name = str(pod.get("name") or "")
+    return PodStatus(
+        name=name,
+        handle=str(pod.get("id") or name),
+        phase=str(pod.get("k8sPhase") or pod.get("phase") or "Unknown"),
+        role="leader" if live.kind == INFERENCE else _role(live.name, name),
+        machine=pod.get("nodeName") or None,
+        address=pod.get("ip") or None,
+        created=pod.get("createdAt") or None,
+        image=str(containers[0]["image"]) if containers and containers[0].get("image") else None,
+    )
+
+
+def _role(workload: str, pod: str) -> str:
+    """Return the role by LeaderWorkerSet's names: ``<name>-<group>`` leads, ``<name>-<group>-<index>`` follows."""
+    rest = pod[len(workload) :] if pod.startswith(workload) else ""
+    if re.fullmatch(r"-\d+", rest):
+        return "leader"
+    return "follower" if re.fullmatch(r"-\d+-\d+", rest) else "unknown"
+
+
+def _event(event: Record) -> PlatformEvent:
+    involved = event.get("involvedObject")
+    involved = involved if isinstance(involved, Mapping) else {}
+    return PlatformEvent(
+        time=str(event.get("createdAt") or ""),
+        kind=str(event.get("type") or ""),
+        reason=str(event.get("reason") or ""),
+        message=str(event.get("message") or ""),
+        object=str(involved.get("name") or ""),
+    )
+
+
+def _addresses(item: Any) -> list[str]:
+    """Return the http addresses of one entry, a text or an object."""
+    values = [item.get(key) for key in _ADDRESS_KEYS] if isinstance(item, Mapping) else [item]
+    return [value for value in values if isinstance(value, str) and value.startswith(("https://", "http://"))]
+
+
+def _is_external(address: str) -> bool:
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        return False
+    return host == "localhost" or not _IN_CLUSTER_HOST.search(host)

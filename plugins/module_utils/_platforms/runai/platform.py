@@ -1,0 +1,324 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Run:ai as a platform: the interface of ``_platforms.base``, by REST alone.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
+    CREATING,
+    DEGRADED,
+    DELETING,
+    FAILED,
+    AppliedRecord,
+    ChangeRules,
+    HttpAnswer,
+    LiveWorkload,
+    RenderedWorkload,
+    ReplicaLayout,
+    Target,
+    WorkloadStatus,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai import checks, observe
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import RunaiClient
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.comparable import comparable
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.creation import Creation, Creator
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.endpoint import (
+    EndpointClient,
+    PlatformToken,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.layout import read_layout
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.place import Cluster, Place
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
+    same_settings,
+    with_annotation,
+    write_record,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.render import render
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.retry import Retry
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.versions import (
+    INFERENCE_PATCHABLE,
+    SCALING_SINCE,
+    is_older,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import (
+    DISTRIBUTED,
+    INFERENCE,
+    TRAITS,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError, OptionError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Plan
+
+# For this many seconds after its creation, a workload that the API does not show yet counts as being created.
+_APPEARING_SECONDS = 30.0
+
+
+class RunaiPlatform:
+    """One project of one Run:ai control plane."""
+
+    def __init__(
+        self, connection: Connection, host: Host, retry: Retry | None = None, client: RunaiClient | None = None
+    ) -> None:
+        if connection.runai is None:
+            raise OptionError.of("runai_url", "the Run:ai control plane is not named.", "Set runai_url.")
+        if not connection.project:
+            raise OptionError.of("project", "it is not set.", "Give the name of the Run:ai project.")
+        self.traits = TRAITS
+        self._connection = connection
+        self._address = connection.runai.url
+        self._project_name = connection.project
+        self._host = host
+        self._retry = retry or Retry(host)
+        self._client = client or RunaiClient(connection.runai, host, retry=self._retry)
+        self._place = Place(self._client, connection.project)
+        self._endpoint_client: EndpointClient | None = None
+        self._namespace: str | None = None
+        self._cluster_handle: str | None = None
+        self._definitions: dict[str, Mapping[str, Any]] = {}
+        self._replicas: dict[str, int] = {}
+        self._created: dict[str, float] = {}
+
+    def target(self) -> Target:
+        """Return where this platform object points, as far as it is known without a request."""
+        cluster = self._place.known_cluster(self._cluster_handle)
+        return Target(
+            platform=self.traits.name,
+            address=self._address,
+            cluster=cluster.name if cluster else self._connection.expect_cluster,
+            project=self._project_name,
+            namespace=self._namespace,
+        )
+
+    def find(self, name: str) -> LiveWorkload | None:
+        """Return the workload of this name: one request for the list, one for what it consists of."""
+        entries = [
+            entry
+            for entry in self._client.workloads(name, self._project_name)
+            if entry.get("name") == name
+            and entry.get("projectName", self._project_name) == self._project_name
+            and not observe.is_deleted(entry)
+        ]
+        self._verify_cluster(str(entries[0].get("clusterId") or "") if entries else None)
+        if not entries:
+            return None
+        # A name can be held by one that is being deleted and by its successor.
+        entry = min(entries, key=lambda one: observe.phase_of(one) == DELETING)
+        self._namespace = entry.get("namespace") or self._namespace
+        return self._with_definition(name, entry)
+
+    def check(self, plan: Plan) -> list[Finding]:
+        """Return what Run:ai cannot do of ``plan``: reads the project and the clusters (two requests, once)."""
+        findings = checks.of_plan(plan) + checks.of_connection(self._connection)
+        project = self._place.project()
+        findings += checks.of_project(plan.spec, project)
+        cluster = self._cluster(project.cluster)
+        if cluster is not None:
+            exists = bool(self._definitions)
+            findings += checks.of_cluster(plan.spec, cluster, scales=exists and plan.replicas is not None)
+        return findings
+
+    def render(self, plan: Plan) -> RenderedWorkload:
+        """Return the plan as the body of a Run:ai workload (pure)."""
+        return render(plan)
+
+    def comparable(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a body as it is compared, recorded and shown: clear environment values hashed (pure)."""
+        return comparable(body)
+
+    def change_rules(self, live: LiveWorkload) -> ChangeRules:
+        """Return what PATCH takes. No request: where the version is not known yet, a current one is assumed, and
+        ``check`` says before the first write what an older one cannot do."""
+        cluster = self._place.known_cluster(self._cluster_handle)
+        version = cluster.version if cluster else None
+        if live.kind == DISTRIBUTED:
+            return ChangeRules({}, ("spec.replicas",), not is_older(version, SCALING_SINCE))
+        fields = [field for field, since in INFERENCE_PATCHABLE.items() if not is_older(version, since)]
+        in_place = dict.fromkeys((f"spec.{field}" for field in fields), "rolling")
+        return ChangeRules(in_place, ("spec.autoscaling.minReplicas", "spec.autoscaling.maxReplicas"), True)
+
+    def create(self, rendered: RenderedWorkload, record: AppliedRecord) -> LiveWorkload:
+        """Create the workload with its record; sent once, and looked up by name where the answer is doubtful."""
+        spec = with_annotation(rendered.body["spec"], write_record(record))
+        return self._create(rendered.kind, rendered.name, spec, lambda found: same_settings(record, found.record))
+
+    def restore(self, live: LiveWorkload) -> LiveWorkload:
+        """Create a workload again from the very description that the API gave of it before it was deleted."""
+        definition = self._definitions.get(live.handle)
+        if definition is not None:
+            spec = _without_nulls(definition["spec"])
+        else:
+            spec = dict(live.body["spec"])
+            if live.record is not None:
+                spec = with_annotation(spec, write_record(live.record))
+        return self._create(live.kind, live.name, spec, lambda found: comparable(found.body) == comparable(live.body))
+
+    def change(self, live: LiveWorkload, rendered: RenderedWorkload, paths: list[str]) -> None:
+        """Set the fields that hold the named paths to what ``rendered`` says, in place."""
+        fields = list(dict.fromkeys(_field_of(path) for path in paths))
+        wanted = rendered.body["spec"]
+        self._before_write(live.name)
+        self._client.update(live.kind, live.handle, {field: wanted.get(field) for field in fields})
+
+    def scale(self, live: LiveWorkload, replicas: int) -> None:
+        """Set the number of replicas in place. 0 stops a distributed inference; an inference cannot be stopped."""
+        if live.kind == INFERENCE:
+            if replicas == 0:
+                raise GpuopsError.from_finding(checks.cannot_stop(live.name))
+            fields: dict[str, Any] = {"autoscaling": {"minReplicas": replicas, "maxReplicas": replicas}}
+        else:
+            fields = {"replicas": replicas}
+        self._before_write(live.name)
+        self._client.update(live.kind, live.handle, fields)
+        self._replicas[live.handle] = replicas
+
+    def delete(self, live: LiveWorkload) -> None:
+        """Ask for the deletion; one that is gone already is as good."""
+        self._before_write(live.name)
+        self._client.delete(live.kind, live.handle)
+
+    def gone(self, live: LiveWorkload) -> bool:
+        """Say whether the workload is gone: the project lists no living one of this id under the name."""
+        entries = self._client.workloads(live.name, self._project_name)
+        return not any(entry.get("id") == live.handle and not observe.is_deleted(entry) for entry in entries)
+
+    def status(self, live: LiveWorkload, detail: bool = True) -> WorkloadStatus:
+        """Return the present status: one request, with ``detail`` three, and the history where it stopped working."""
+        entry = self._client.workload(live.handle)
+        if entry is None:
+            return self._unseen(live)
+        self._created.pop(live.handle, None)
+        self._namespace = entry.get("namespace") or self._namespace
+        pods = self._client.pods(live.handle) if detail else []
+        events = self._client.events(live.handle) if detail else []
+        replicas = self._replicas.get(live.handle, live.replicas)
+        status = observe.workload_status(live, entry, pods, events, replicas)
+        if detail and status.phase in (FAILED, DEGRADED):
+            told = observe.history_messages(self._client.history(live.handle))
+            messages = tuple(dict.fromkeys((*status.messages, *told)))
+            status = _replaced(status, messages)
+        return status
+
+    def request_leaders(
+        self,
+        live: LiveWorkload,
+        status: WorkloadStatus,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        time_limit: float,
+    ) -> list[HttpAnswer]:
+        """Send one request through the endpoint, which leads to the leader of one replica. Raises ``Unreachable``."""
+        self._host.alive()
+        if self._endpoint_client is None:
+            runai = self._connection.runai
+            authenticator = self._client.authenticator
+            self._endpoint_client = EndpointClient(
+                self._connection.endpoint,
+                runai.ca_path if runai else None,
+                PlatformToken(authenticator.token, authenticator.renew),
+            )
+        return [self._endpoint_client.request(status.endpoint or live.endpoint, method, path, body, time_limit)]
+
+    def layout(self, live: LiveWorkload) -> ReplicaLayout:
+        """Return what the pods run, read from the live workload's body (pure)."""
+        return read_layout(live.body, live.replicas)
+
+    def _with_definition(self, name: str, entry: Mapping[str, Any]) -> LiveWorkload:
+        """Return the workload with what it consists of, asked for as the kind its type suggests, then the other."""
+        handle = str(entry.get("id") or "")
+        for kind in observe.kinds_to_try(entry):
+            definition = self._client.definition(kind, handle)
+            if definition is not None:
+                if isinstance(definition.get("spec"), Mapping):
+                    self._definitions[handle] = definition
+                return observe.live_workload(name, kind, entry, definition)
+        return observe.live_workload(name, str(entry.get("type") or "unknown"), entry, None)
+
+    def _create(
+        self, kind: str, name: str, spec: Mapping[str, Any], is_ours: Callable[[LiveWorkload], bool]
+    ) -> LiveWorkload:
+        project = self._place.project()
+        self._namespace = project.namespace or self._namespace
+        self._verify_cluster(project.cluster)
+        body = {"name": name, "projectId": project.handle, "clusterId": project.cluster, "spec": dict(spec)}
+        self._before_write(name)
+        made = Creator(self._client, self._host, self._retry, self.find).create(Creation(kind, name, body, is_ours))
+        if isinstance(made, LiveWorkload):
+            return made
+        described = {**made, "spec": made["spec"] if isinstance(made.get("spec"), Mapping) else spec}
+        entry = {"id": made.get("workloadId"), "phase": made.get("actualPhase") or "Creating"}
+        live = observe.live_workload(name, kind, entry, described)
+        if not live.handle:
+            found = self.find(name)
+            if found is None:
+                raise GpuopsError.from_finding(_without_id(name))
+            return found
+        self._definitions[live.handle] = described
+        self._created[live.handle] = self._host.clock()
+        return live
+
+    def _unseen(self, live: LiveWorkload) -> WorkloadStatus:
+        """Return the status of a workload that the API does not show: gone, or too new."""
+        created = self._created.get(live.handle)
+        if created is not None and self._host.clock() - created < _APPEARING_SECONDS:
+            return WorkloadStatus(phase=CREATING)
+        return WorkloadStatus(phase=DELETING, deleted=True)
+
+    def _before_write(self, name: str) -> None:
+        """Stop where nothing may be written: check mode, or ansible-playbook is gone."""
+        self._host.alive()
+        if self._host.check_mode:
+            found = "a write was about to be sent in check mode; it was not sent."
+            hint = "This is a defect of the collection: please report it."
+            raise GpuopsError.from_finding(Finding(ERROR, "write_in_check_mode", found, hint, name))
+
+    def _verify_cluster(self, handle: str | None) -> None:
+        """Refuse another cluster than ``expect_cluster`` names; no request where nothing is expected."""
+        expected = self._connection.expect_cluster
+        self._cluster_handle = handle or self._cluster_handle
+        if expected is None:
+            return
+        handle = self._cluster_handle or self._place.project().cluster
+        cluster = self._cluster(handle)
+        if cluster is None or expected not in (cluster.name, cluster.handle):
+            found = f"project {self._project_name} is on cluster {cluster.name if cluster else handle}, not {expected}."
+            hint = "Check runai_url and project: this may be another environment than you mean. Nothing was changed."
+            raise GpuopsError.from_finding(Finding(ERROR, "wrong_cluster", found, hint, "expect_cluster"))
+
+    def _cluster(self, handle: str) -> Cluster | None:
+        self._cluster_handle = handle
+        return self._place.cluster(handle)
+
+
+def _field_of(path: str) -> str:
+    """Return the top field of the spec that holds a flattened path: ``spec.environmentVariables[A].value``."""
+    return path.split(".", 1)[1].split(".", 1)[0].split("[", 1)[0]
+
+
+def _replaced(status: WorkloadStatus, messages: tuple[str, ...]) -> WorkloadStatus:
+    return WorkloadStatus(
+        status.phase, messages, status.pods, status.events, status.endpoint, status.pods_expected, status.deleted
+    )
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return plain data as the API gave it, without the nulls that it fills in."""
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value if item is not None]
+    return value
+
+
+def _without_id(name: str) -> Finding:
+    found = "the control plane accepted the creation without saying the workload's id, and does not list it."
+    return Finding(ERROR, "creation_unconfirmed", found, "Run again: if it is there, it is found by name.", name)

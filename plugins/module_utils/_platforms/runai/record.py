@@ -1,0 +1,114 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The record of what was applied last, kept in an annotation of the workload itself. Pure.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import AppliedRecord
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import RECORD_ANNOTATION
+from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import canonical_json, short_hash
+
+# Raised whenever an older collection could misread the record; such a record is then as good as none to it.
+FORMAT = 1
+_HASHED = re.compile(r"sha256:[0-9a-f]{12}")
+
+
+def write_record(record: AppliedRecord) -> str:
+    """Return the annotation's text. Clear environment values in the body are hashed if they are not yet."""
+    return canonical_json(
+        {
+            "format": FORMAT,
+            "collection_version": record.collection_version,
+            "inputs": dict(record.inputs),
+            "fabric": None if record.fabric is None else dict(record.fabric),
+            "body": hash_environment(record.body),
+        }
+    )
+
+
+def read_record(text: str | None) -> AppliedRecord | None:
+    """Return the record of an annotation's text, or ``None`` for none, a broken one or one of a newer format."""
+    if not text:
+        return None
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        return None
+    inputs, body, fabric = content.get("inputs"), content.get("body"), content.get("fabric")
+    if not isinstance(inputs, dict) or not isinstance(body, dict):
+        return None
+    return AppliedRecord(
+        inputs=inputs,
+        body=body,
+        fabric=fabric if isinstance(fabric, dict) else None,
+        collection_version=str(content.get("collection_version") or ""),
+    )
+
+
+def same_settings(ours: AppliedRecord, theirs: AppliedRecord | None) -> bool:
+    """Say whether two records describe the same workload, whichever version of the collection wrote them."""
+    if theirs is None:
+        return False
+    return (
+        dict(ours.inputs) == dict(theirs.inputs)
+        and hash_environment(ours.body) == hash_environment(theirs.body)
+        and ours.fabric == theirs.fabric
+    )
+
+
+def hash_environment(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a body in which clear environment values are ``sha256:`` and 12 digits, salted by the name."""
+    return {key: _hashed_below(key, value) for key, value in body.items()}
+
+
+def with_annotation(spec: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """Return a copy of a spec that carries the record: on the leader of a distributed one, else on the spec itself."""
+    leader = spec.get("leader")
+    if isinstance(leader, Mapping):
+        return {**spec, "leader": _annotated(leader, text)}
+    return _annotated(spec, text)
+
+
+def annotation_of(spec: Mapping[str, Any]) -> str | None:
+    """Return the record's text of a spec as the API returned it, or ``None``."""
+    leader = spec.get("leader")
+    holder = leader if isinstance(leader, Mapping) else spec
+    for entry in holder.get("annotations") or []:
+        if isinstance(entry, Mapping) and entry.get("name") == RECORD_ANNOTATION and entry.get("value"):
+            return str(entry["value"])
+    return None
+
+
+def _annotated(holder: Mapping[str, Any], text: str) -> dict[str, Any]:
+    others = [entry for entry in holder.get("annotations") or [] if entry.get("name") != RECORD_ANNOTATION]
+    return {**holder, "annotations": [*others, {"name": RECORD_ANNOTATION, "value": text}]}
+
+
+def _hashed_below(key: str, value: Any) -> Any:
+    if key == "environmentVariables" and isinstance(value, (list, tuple)):
+        return [_hashed_variable(entry) for entry in value]
+    if isinstance(value, Mapping):
+        return hash_environment(value)
+    if isinstance(value, (list, tuple)):
+        return [_hashed_below("", entry) for entry in value]
+    return value
+
+
+def _hashed_variable(entry: Any) -> Any:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("value"), str):
+        return entry
+    value = entry["value"]
+    if not _HASHED.fullmatch(value):
+        value = f"sha256:{short_hash([entry.get('name'), value])}"
+    return {**entry, "value": value}

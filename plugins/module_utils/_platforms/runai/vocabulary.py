@@ -1,0 +1,65 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Words of the Run:ai API (control plane 2.22 to 2.25) and how ours map to them.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms import base
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import PlatformTraits
+
+# Our kinds of workload are the path segments of the API.
+DISTRIBUTED = "distributed-inferences"
+INFERENCE = "inferences"
+
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "gpuops.inference"
+WORKLOAD_LABEL = "gpuops.inference/workload"
+# The labels of the reference recipe's selectors; Run:ai itself sets others (``workloadName``).
+RECIPE_WORKLOAD_LABEL = "run.ai/workload"
+RECIPE_ROLE_LABEL = "run.ai/role"
+RECIPE_ROLES = {"leader": "head", "follower": "worker"}
+RECORD_ANNOTATION = "gpuops.inference/applied"
+
+ACCESS = {
+    "public": "public",
+    "authenticated_users": "authenticatedUsers",
+    "authorized_users": "authorizedUsers",
+    "authorized_groups": "authorizedGroups",
+}
+PREEMPTIBILITY = {"preemptible": "preemptible", "non_preemptible": "non-preemptible"}
+RESTART_POLICY = {"recreate_group": "RecreateGroupOnPodRestart", "none": "None"}
+STARTUP_POLICY = {"leader_created": "LeaderCreated", "leader_ready": "LeaderReady"}
+PULL_POLICY = {"always": "Always", "if_not_present": "IfNotPresent", "never": "Never"}
+PRIORITIES = ("very-low", "low", "medium-low", "medium", "medium-high", "high", "very-high")
+
+# Names of labels and annotations: 1 to 63 characters with their prefix (runapy 1.224, models Label and Annotation).
+LONGEST_METADATA_NAME = 63
+
+PHASES = {
+    "Creating": base.CREATING,
+    "Pending": base.PENDING,
+    "Initializing": base.INITIALIZING,
+    "Resuming": base.INITIALIZING,
+    "Updating": base.INITIALIZING,
+    "Running": base.RUNNING,
+    "Degraded": base.DEGRADED,
+    "Stopped": base.STOPPED,
+    "Stopping": base.STOPPED,
+    "Completed": base.STOPPED,
+    "Failed": base.FAILED,
+    "Deleting": base.DELETING,
+    "Terminating": base.DELETING,
+}
+
+TRAITS = PlatformTraits(
+    name="runai",
+    leader_address="$(LWS_LEADER_ADDRESS)",
+    rank="$(LWS_WORKER_INDEX)",
+    # The API has no field for it, so Kubernetes' default holds (Pod.spec.terminationGracePeriodSeconds).
+    stop_grace_seconds=30,
+    access_modes=tuple(ACCESS),
+)

@@ -1,0 +1,24 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""From a connection to its platform: the one place that knows which platforms there are.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import Platform
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
+
+
+def make_platform(connection: Connection, host: Host) -> Platform:
+    """Return the platform that ``connection`` names; raise ``OptionError`` for one that is not there."""
+    if connection.platform == "runai":
+        return RunaiPlatform(connection, host)
+    raise OptionError.of(
+        "platform", f"{connection.platform!r} is not available yet in this release.", "Use platform: runai."
+    )

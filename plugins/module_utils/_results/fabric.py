@@ -1,0 +1,69 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The value ``fabric``: what carries NCCL between pods, the variables that follow from it, and what the pods need.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+KINDS = ("infiniband", "roce", "efa", "gke", "tcp", "unusable", "unknown")
+CONFIDENCES = ("seen", "usable", "proven", "stated", "unknown")
+
+
+@dataclass(frozen=True)
+class FabricVariable:
+    """One environment variable with the reason it is set and where that reason comes from."""
+
+    name: str
+    value: str
+    reason: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class FabricDecision:
+    """A decision about the fabric.
+
+    Only a change in ``inputs`` (the mode and the user's own variables) counts as the user's change; new evidence alone
+    never changes a running workload. ``resources`` are extended resources per pod (name to count), ``annotations``
+    go onto the pods.
+    """
+
+    kind: str
+    confidence: str = "unknown"
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    variables: tuple[FabricVariable, ...] = ()
+    resources: Mapping[str, int] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plain dictionary of the decision, as modules return and accept it."""
+        return {
+            "kind": self.kind,
+            "confidence": self.confidence,
+            "inputs": dict(self.inputs),
+            "variables": [
+                {"name": variable.name, "value": variable.value, "reason": variable.reason, "source": variable.source}
+                for variable in self.variables
+            ],
+            "resources": dict(self.resources),
+            "annotations": dict(self.annotations),
+        }
+
+    @classmethod
+    def from_dict(cls, decision: Mapping[str, Any]) -> FabricDecision:
+        """Return the decision of a dictionary that ``as_dict`` made."""
+        return cls(
+            kind=decision["kind"],
+            confidence=decision["confidence"],
+            inputs=decision["inputs"],
+            variables=tuple(FabricVariable(**variable) for variable in decision["variables"]),
+            resources=decision["resources"],
+            annotations=decision["annotations"],
+        )

@@ -1,0 +1,181 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""From what the user asked for to everything that will run. Pure: no I/O, no clock.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import (
+    WARNING,
+    Finding,
+    most_severe_first,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._workload import checks
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.environment import SCRATCH, build_environment
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.naming import check_name
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import (
+    FOLLOWER,
+    LEADER,
+    Decision,
+    EnvironmentVariable,
+    Plan,
+    PlatformTraits,
+    PodTemplate,
+    ReadinessProbe,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import WorkloadSpec
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.timeouts import (
+    decide_timeouts,
+    readiness_probe,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.topology import decide_topology
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.vllm_command import (
+    CommandLine,
+    build_commands,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.vllm_versions import (
+    decide_version,
+    features_of,
+    version_text,
+)
+
+_API_KEY = "VLLM_API_KEY"
+# Says that the model is really served; /health looks only at a flag.
+_MODELS_PATH = "/v1/models"
+_HEALTH_PATH = "/health"
+# Access modes whose callers send the platform's own token in the header that vLLM's key needs.
+_PLATFORM_TOKEN_MODES = ("authenticated_users", checks.AUTHORIZED_USERS, checks.AUTHORIZED_GROUPS)
+
+
+def plan_workload(spec: WorkloadSpec, traits: PlatformTraits) -> Plan:
+    """Return the whole plan, every decision with its reason. Raises ``OptionError`` for what cannot be carried out."""
+    check_name(spec.name)
+    checks.check_serving(spec, traits)
+    checks.check_identity(spec)
+    checks.check_volumes(spec)
+    findings = checks.check_model(spec)
+    version, version_findings = decide_version(spec.image, spec.vllm_version)
+    topology, decisions = decide_topology(spec)
+    timeouts = decide_timeouts(spec.start_timeout)
+    findings += [*version_findings, *checks.check_group(spec, traits)]
+    commands = build_commands(spec, traits, topology, timeouts, features_of(version))
+    environment = build_environment(spec, timeouts)
+    probe = _probe(spec)
+    annotations, annotation_findings = _annotations(spec)
+    resources = _extended_resources(spec)
+    findings += [*commands.findings, *environment.findings, *annotation_findings, *_api_key_findings(spec)]
+    decisions += [
+        Decision("vllm_version", version_text(version), *_version_reason(spec)),
+        *commands.decisions,
+        *_group_decisions(spec, probe),
+        *environment.decisions,
+    ]
+
+    def pod(role: str, line: CommandLine, variables: tuple[EnvironmentVariable, ...]) -> PodTemplate:
+        return PodTemplate(
+            role=role,
+            command=line.command,
+            arguments=line.arguments,
+            environment=variables,
+            volumes=spec.volumes,
+            scratch=SCRATCH,
+            extended_resources=resources,
+            labels=dict(spec.labels),
+            annotations=annotations,
+            readiness_probe=probe if role == LEADER else None,
+        )
+
+    return Plan(
+        spec=spec,
+        topology=topology,
+        timeouts=timeouts,
+        replicas=spec.replicas,
+        leader=pod(LEADER, commands.leader, (*environment.variables, *commands.leader_environment)),
+        follower=pod(FOLLOWER, commands.follower, environment.variables) if commands.follower else None,
+        decisions=tuple(decisions),
+        findings=tuple(most_severe_first(findings)),
+    )
+
+
+def _version_reason(spec: WorkloadSpec) -> tuple[str, str]:
+    if spec.vllm_version is not None:
+        return "as given", "user"
+    return "read from the image's tag", "plan"
+
+
+def _probe(spec: WorkloadSpec) -> ReadinessProbe | None:
+    if not spec.readiness_probe:
+        return None
+    return readiness_probe(_HEALTH_PATH if _API_KEY in spec.env else _MODELS_PATH, spec.serving.port)
+
+
+def _group_decisions(spec: WorkloadSpec, probe: ReadinessProbe | None) -> list[Decision]:
+    decisions = [
+        Decision("scratch", SCRATCH, "a private writable folder for home and caches; gone with the pod"),
+        Decision("/dev/shm", "large", "vLLM's and NCCL's shared memory needs more than the 64 MiB of a container"),
+        Decision("run_as", f"{spec.run_as.uid}:{spec.run_as.gid}", "never root", "user"),
+        Decision("start_timeout", spec.start_timeout, "seconds for loading; vLLM's own budgets end before it", "user"),
+    ]
+    if probe is None:
+        decisions.append(Decision("readiness_probe", False, "as given: ready means that the container runs", "user"))
+    else:
+        reason = (
+            "the model is really served; /health looks only at a flag of the engine"
+            if probe.path == _MODELS_PATH
+            else f"with {_API_KEY} the model list needs the key, which a probe cannot send"
+        )
+        decisions.append(Decision("readiness_probe", f"GET {probe.path} on port {probe.port}", reason))
+    if spec.pods > 1:
+        restart = (
+            "the whole group restarts when one pod fails: ranks cannot join a running group"
+            if spec.restart_policy != "none"
+            else "as given"
+        )
+        decisions.append(Decision("restart_policy", spec.restart_policy, restart, "user"))
+        decisions.append(Decision("startup_policy", spec.startup_policy, "when followers are created", "user"))
+    return decisions
+
+
+def _extended_resources(spec: WorkloadSpec) -> Mapping[str, int]:
+    resources = dict(spec.fabric.resources) if spec.fabric else {}
+    for name, count in resources.items():
+        if not name or count < 1:
+            raise OptionError.of("fabric.resources", f"{name!r}: {count} is no amount of a resource.", "Use 1 or more.")
+    return resources
+
+
+def _annotations(spec: WorkloadSpec) -> tuple[Mapping[str, str], list[Finding]]:
+    of_fabric = dict(spec.fabric.annotations) if spec.fabric else {}
+    replaced = sorted(name for name in of_fabric if spec.annotations.get(name, of_fabric[name]) != of_fabric[name])
+    findings = [
+        Finding(
+            WARNING,
+            "fabric_annotation_overridden",
+            "It replaces the annotation that attaches the fabric's network to the pods.",
+            "Leave it out, or name both networks in it.",
+            f"annotations.{name}",
+        )
+        for name in replaced
+    ]
+    return {**of_fabric, **spec.annotations}, findings
+
+
+def _api_key_findings(spec: WorkloadSpec) -> list[Finding]:
+    if _API_KEY not in spec.env or spec.serving.access not in _PLATFORM_TOKEN_MODES:
+        return []
+    return [
+        Finding(
+            WARNING,
+            "api_key_behind_platform_token",
+            f"With access {spec.serving.access} callers send the platform's token in the Authorization header, where vLLM "
+            "looks for its own key: it may refuse them.",
+            f"Leave {_API_KEY} out: the platform already checks who calls.",
+            f"env.{_API_KEY}",
+        )
+    ]

@@ -1,0 +1,213 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_smoke_test
+short_description: Prove that a workload answers
+version_added: 0.1.0
+author:
+  - The gpuops.inference authors (@gpuops)
+description:
+  - Tests a workload level by level and returns a verdict with its evidence.
+  - That C(/health) answers is never taken for proof, since a broken engine answers there too.
+  - Nothing is changed.
+options:
+  name:
+    description:
+      - The name of the workload.
+    type: str
+    required: true
+  up_to:
+    description:
+      - The highest level that is tested.
+    type: str
+    choices:
+      L0: Pods and ranks. All pods run, and form one engine over all GPUs, judged from what the platform shows.
+      L1: Also the list of models that the endpoint serves.
+      L2: Also a completion, with a time limit.
+    default: L2
+  served_names:
+    description:
+      - The names that the endpoint must serve. If empty, they are read from the workload.
+    type: list
+    elements: str
+    default: []
+  prompt:
+    description:
+      - What the model is asked.
+    type: str
+    default: Say hello in one word.
+  max_tokens:
+    description:
+      - The length of the answer at most, in tokens.
+    type: int
+    default: 16
+  time_limit:
+    description:
+      - How long one answer may take, in seconds. An engine that lost a follower does not answer at all.
+    type: int
+    default: 60
+  fail_on:
+    description:
+      - From which verdict on the task fails.
+    type: str
+    choices:
+      failed: If a level failed.
+      unknown: If a level failed, or could not be tested from here.
+      never: Never. The verdict is returned.
+    default: failed
+extends_documentation_fragment:
+  - gpuops.inference._connection
+  - gpuops.inference._endpoint
+  - gpuops.inference._attributes
+attributes:
+  check_mode:
+    support: full
+    details: The same requests are sent in check mode, since they change nothing.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+seealso:
+  - module: gpuops.inference.vllm_workload
+  - module: gpuops.inference.vllm_workload_info
+"""
+
+EXAMPLES = r"""
+- name: Prove that the model answers
+  gpuops.inference.vllm_smoke_test:
+    platform: runai
+    project: my-project
+    name: my-llm-inference
+
+- name: Look at pods and ranks only
+  gpuops.inference.vllm_smoke_test:
+    platform: runai
+    project: my-project
+    name: my-llm-inference
+    up_to: L0
+    fail_on: unknown
+"""
+
+RETURN = r"""
+target:
+  description: Where the workload is, as one line.
+  returned: when the platform was reached
+  type: str
+  sample: runai at https://tenant.run.ai (project my-project)
+verdict:
+  description: The worst of the levels, V(passed), V(unknown) or V(failed).
+  returned: when the workload was found
+  type: str
+  sample: passed
+levels:
+  description: The outcome of each level.
+  returned: when the workload was found
+  type: list
+  elements: dict
+  contains:
+    level:
+      description: The level.
+      type: str
+      returned: always
+      sample: L2
+    name:
+      description: What is tested there.
+      type: str
+      returned: always
+      sample: completion
+    status:
+      description: V(passed), V(failed), V(unknown) or V(skipped).
+      type: str
+      returned: always
+      sample: passed
+    reason:
+      description: Why.
+      type: str
+      returned: always
+      sample: answered in 0.4 s
+    seconds:
+      description: How long it took.
+      type: float
+      returned: always
+      sample: 0.4
+world_size:
+  description: The number of ranks that the engine itself reports, and where that was seen. V(null) if it cannot be seen.
+  returned: when the workload was found
+  type: dict
+  sample:
+    value: 4
+    source: GET /get_world_size
+pods_seen:
+  description: The pods that the platform shows.
+  returned: when the workload was found
+  type: int
+  sample: 2
+replicas_proven:
+  description: How many replicas answered, of how many.
+  returned: when the workload was found
+  type: str
+  sample: 1 of 1
+answer:
+  description: The model's answer, shortened.
+  returned: when the model answered
+  type: str
+  sample: Hello
+timings:
+  description: How long the levels took, in seconds.
+  returned: when the workload was found
+  type: dict
+  sample:
+    L0: 0.1
+    L1: 0.1
+    L2: 0.6
+findings:
+  description: What a person should know, most severe first. Empty if there is nothing.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    severity:
+      description: How grave it is.
+      type: str
+      returned: always
+      sample: warning
+    cause:
+      description: A stable word for the cause.
+      type: str
+      returned: always
+      sample: floating_image_tag
+    evidence:
+      description: What was seen.
+      type: str
+      returned: always
+      sample: the tag latest may mean another vLLM tomorrow.
+    hint:
+      description: What to do.
+      type: str
+      returned: always
+      sample: Name a version, such as v0.33.0.
+    object:
+      description: What it is about, such as an option, a pod or the workload.
+      type: str
+      returned: always
+      sample: image
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.perform import run_module
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.workload_smoke_test import prove_workload
+from ansible_collections.gpuops.inference.plugins.module_utils._options.smoke_test import smoke_test_arguments
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(**smoke_test_arguments().keywords(), supports_check_mode=True)
+    run_module(module, prove_workload)
+
+
+if __name__ == "__main__":
+    main()

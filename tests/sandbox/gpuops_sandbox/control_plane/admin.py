@@ -1,0 +1,278 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The admin routes. Real Run:ai has none of them: everything under ``/sandbox/`` belongs to the simulator alone.
+
+They need the admin token of the state file in the header ``X-Sandbox-Admin``.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from gpuops_sandbox.cluster.group import Group
+from gpuops_sandbox.cluster.objects import Pod
+from gpuops_sandbox.control_plane.bodies import json_body
+from gpuops_sandbox.control_plane.errors import ApiError, not_found
+from gpuops_sandbox.control_plane.faults import FaultError
+from gpuops_sandbox.control_plane.sandbox import Sandbox, sandbox_of
+from gpuops_sandbox.control_plane.switches import SwitchError
+
+ADMIN_HEADER = "x-sandbox-admin"
+DONE: dict[str, Any] = {"done": True}
+
+
+def only_admin(request: Request) -> None:
+    """Refuse whoever has not the admin token."""
+    given = request.headers.get(ADMIN_HEADER, "")
+    if not hmac.compare_digest(given.encode(), sandbox_of(request).admin_token.encode()):
+        raise ApiError(401, f"the simulator's admin routes need the admin token in the header {ADMIN_HEADER}")
+
+
+router = APIRouter(prefix="/sandbox", dependencies=[Depends(only_admin)])
+
+
+@router.get("/requests")
+async def requests(request: Request) -> JSONResponse:
+    """What was asked of the API since the start or the last reset."""
+    return JSONResponse(sandbox_of(request).requests.as_json())
+
+
+@router.delete("/requests")
+async def forget_requests(request: Request) -> JSONResponse:
+    """Reset the log of requests."""
+    sandbox_of(request).requests.clear()
+    return JSONResponse(DONE)
+
+
+@router.post("/faults")
+async def add_faults(request: Request) -> JSONResponse:
+    """Add fault rules (a list, or one)."""
+    faults = sandbox_of(request).faults
+    body = await json_body(request)
+    try:
+        for rule in body if isinstance(body, list) else [body]:
+            faults.add(rule)
+    except (FaultError, TypeError, ValueError) as error:
+        raise ApiError(400, str(error)) from error
+    return JSONResponse(faults.as_json())
+
+
+@router.get("/faults")
+async def show_faults(request: Request) -> JSONResponse:
+    """The fault rules and how often each matched."""
+    return JSONResponse(sandbox_of(request).faults.as_json())
+
+
+@router.delete("/faults")
+async def forget_faults(request: Request) -> JSONResponse:
+    """Remove all fault rules and end an outage."""
+    faults = sandbox_of(request).faults
+    faults.rules.clear()
+    faults.outage_until = 0.0
+    return JSONResponse(DONE)
+
+
+@router.post("/outage")
+async def outage(request: Request) -> JSONResponse:
+    """Drop every API connection for ``seconds``."""
+    seconds = float((await _object(request)).get("seconds", 60))
+    sandbox_of(request).faults.outage_until = time.monotonic() + seconds
+    return JSONResponse({"seconds": seconds})
+
+
+@router.get("/switches")
+async def switches(request: Request) -> JSONResponse:
+    """The open points as they are set."""
+    return JSONResponse(sandbox_of(request).switches.as_json())
+
+
+@router.put("/switches")
+async def turn_switches(request: Request) -> JSONResponse:
+    """Turn some switches; the others stay."""
+    sandbox = sandbox_of(request)
+    try:
+        sandbox.set_switches(await _object(request))
+    except SwitchError as error:
+        raise ApiError(400, str(error)) from error
+    return JSONResponse(sandbox.switches.as_json())
+
+
+@router.get("/state")
+async def state(request: Request) -> JSONResponse:
+    """What there is: machines, projects, workloads and their pods."""
+    return JSONResponse(_state(sandbox_of(request)))
+
+
+@router.post("/pods/{namespace}/{name}/kill")
+async def kill_pod(request: Request, namespace: str, name: str) -> JSONResponse:
+    """Delete a pod object as a lost machine or ``kubectl delete pod --force`` would: its controller makes it anew."""
+    group, pod = _pod(request, namespace, name)
+    if pod.handle is not None:
+        await pod.handle.kill()
+    group.lose_pod(pod)
+    return JSONResponse(DONE)
+
+
+@router.post("/pods/{namespace}/{name}/crash")
+async def crash_pod(request: Request, namespace: str, name: str) -> JSONResponse:
+    """Kill the pod's processes: its container ends with 137, and the restart policy decides."""
+    _group, pod = _running_pod(request, namespace, name)
+    if pod.handle is not None:
+        await pod.handle.kill()
+    return JSONResponse(DONE)
+
+
+@router.post("/pods/{namespace}/{name}/pause")
+async def pause_pod(request: Request, namespace: str, name: str) -> JSONResponse:
+    """Stop the pod's processes (SIGSTOP): it stays and answers nothing."""
+    _group, pod = _running_pod(request, namespace, name)
+    if pod.handle is not None:
+        pod.handle.pause()
+    return JSONResponse(DONE)
+
+
+@router.post("/pods/{namespace}/{name}/resume")
+async def resume_pod(request: Request, namespace: str, name: str) -> JSONResponse:
+    """Let a paused pod go on."""
+    _group, pod = _running_pod(request, namespace, name)
+    if pod.handle is not None:
+        pod.handle.resume()
+    return JSONResponse(DONE)
+
+
+@router.get("/pods/{namespace}/{name}/log")
+async def pod_log(request: Request, namespace: str, name: str) -> PlainTextResponse:
+    """The pod's log: an aid for tests. Run:ai's API has no logs."""
+    path = sandbox_of(request).cluster.log_of(namespace, name)
+    if path is None or not path.is_file():
+        raise not_found()
+    return PlainTextResponse(path.read_text(encoding="utf-8", errors="replace"))
+
+
+@router.post("/projects")
+async def add_project(request: Request) -> JSONResponse:
+    """Make a project: ``{name, namespace?, deserved_gpus?, gpu_limit?}``, or change the quota of an existing one."""
+    sandbox = sandbox_of(request)
+    body = await _object(request)
+    name = str(body["name"])
+    project = sandbox.cluster.project_named(name)
+    if project is None:
+        namespace = str(body.get("namespace") or f"runai-{name}")
+        project = sandbox.cluster.add_project(name, namespace, int(body.get("deserved_gpus", 0)))
+    project.deserved_gpus = int(body.get("deserved_gpus", project.deserved_gpus))
+    project.gpu_limit = body.get("gpu_limit", project.gpu_limit)
+    sandbox.cluster.reschedule()
+    return JSONResponse({"id": project.id, "name": name, "namespace": project.namespace})
+
+
+@router.post("/claims")
+async def add_claim(request: Request) -> JSONResponse:
+    """Make a PVC: ``{namespace, name}``; answers with its folder."""
+    sandbox = sandbox_of(request)
+    body = await _object(request)
+    return JSONResponse({"path": str(sandbox.cluster.tables.make_claim(str(body["namespace"]), str(body["name"])))})
+
+
+@router.post("/secrets")
+async def add_secret(request: Request) -> JSONResponse:
+    """Make a secret: ``{namespace, name, data: {key: value}}``."""
+    return await _add_table(request, sandbox_of(request).cluster.tables.secrets)
+
+
+@router.post("/config-maps")
+async def add_config_map(request: Request) -> JSONResponse:
+    """Make a config map: ``{namespace, name, data: {key: value}}``."""
+    return await _add_table(request, sandbox_of(request).cluster.tables.config_maps)
+
+
+@router.post("/expire-tokens")
+async def expire_tokens(request: Request) -> JSONResponse:
+    """Make every token that was issued so far invalid."""
+    sandbox_of(request).accounts.expire_all()
+    return JSONResponse(DONE)
+
+
+@router.post("/shutdown")
+async def shutdown(request: Request) -> JSONResponse:
+    """End the simulator and everything that runs in it."""
+    sandbox_of(request).ending.set()
+    return JSONResponse(DONE)
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    body = await json_body(request)
+    if not isinstance(body, dict):
+        raise ApiError(400, "a JSON object is needed")
+    return body
+
+
+async def _add_table(request: Request, table: dict[tuple[str, str], dict[str, str]]) -> JSONResponse:
+    body = await _object(request)
+    data = {str(key): str(value) for key, value in body["data"].items()}
+    table[(str(body["namespace"]), str(body["name"]))] = data
+    return JSONResponse(DONE)
+
+
+def _pod(request: Request, namespace: str, name: str) -> tuple[Group, Pod]:
+    found = sandbox_of(request).cluster.find_pod(namespace, name)
+    if found is None:
+        raise not_found()
+    return found
+
+
+def _running_pod(request: Request, namespace: str, name: str) -> tuple[Group, Pod]:
+    group, pod = _pod(request, namespace, name)
+    if pod.handle is None:
+        raise ApiError(409, f"pod {name} does not run")
+    return group, pod
+
+
+def _state(sandbox: Sandbox) -> dict[str, Any]:
+    cluster = sandbox.cluster
+    return {
+        "simulator": "gpuops_sandbox: a simulator of the Run:ai control plane, not Run:ai",
+        "machines": [{"name": machine.name, "gpus": machine.gpus} for machine in cluster.machines],
+        "projects": [
+            {
+                "id": project.id,
+                "name": project.name,
+                "namespace": project.namespace,
+                "deserved_gpus": project.deserved_gpus,
+                "gpu_limit": project.gpu_limit,
+            }
+            for project in cluster.projects.values()
+        ],
+        "workloads": [
+            {
+                "id": workload.id,
+                "name": workload.name,
+                "project": workload.project.name,
+                "kind": workload.kind.value,
+                "phase": workload.phase,
+                "deleted": workload.deleted_at is not None,
+                "pods": [_pod_state(pod) for pod in cluster.pods_of(workload)],
+            }
+            for workload in cluster.workloads.values()
+        ],
+    }
+
+
+def _pod_state(pod: Pod) -> dict[str, Any]:
+    return {
+        "name": pod.name,
+        "id": pod.id,
+        "machine": pod.machine,
+        "address": pod.address,
+        "phase": pod.kubernetes_phase,
+        "ready": pod.ready,
+        "restarts": pod.restarts,
+        "waiting_reason": pod.waiting_reason,
+        "exit_code": pod.exit_code,
+        "pid": pod.handle.pid if pod.handle is not None else None,
+    }

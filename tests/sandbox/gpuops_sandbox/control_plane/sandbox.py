@@ -1,0 +1,85 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The simulator's whole state, shared by the API, the endpoint and the admin routes."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+
+from gpuops_sandbox.cluster.cluster import Cluster
+from gpuops_sandbox.cluster.objects import Machine
+from gpuops_sandbox.cluster.volumes import Tables
+from gpuops_sandbox.control_plane.authentication import Accounts
+from gpuops_sandbox.control_plane.faults import Faults
+from gpuops_sandbox.control_plane.request_log import RequestLog
+from gpuops_sandbox.control_plane.switches import Switches
+from gpuops_sandbox.runtime.contract import PodRuntime
+
+PROJECT = "my-project"
+NAMESPACE = "runai-my-project"
+CLAIM = "my-project-models"
+USER = "researcher@example.com"
+USER_GROUPS = ("ml-engineers",)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How big the simulated cluster is, and what the first project owns of it (None: everything)."""
+
+    machines: int = 4
+    gpus_per_machine: int = 8
+    deserved_gpus: int | None = None
+
+
+@dataclass
+class Sandbox:
+    """Everything that lives as long as the simulator."""
+
+    cluster: Cluster
+    accounts: Accounts
+    faults: Faults
+    requests: RequestLog
+    state_directory: Path
+    endpoint_base: str = "https://localhost"
+    admin_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    user_password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    started_at: float = field(default_factory=time.time)
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def switches(self) -> Switches:
+        """The open points, as they are set now."""
+        return self.cluster.switches
+
+    def set_switches(self, values: dict[str, Any]) -> None:
+        """Turn switches; every workload's phase is looked at again."""
+        self.cluster.switches = self.cluster.switches.changed(values)
+        for workload in self.cluster.workloads.values():
+            self.cluster.changed(workload)
+
+
+def make_sandbox(runtime: PodRuntime, state_directory: Path, size: Size, switches: Switches) -> Sandbox:
+    """Build a cluster with one project and its (empty) claim."""
+    machines = [Machine(f"gpu-machine-{number}", size.gpus_per_machine) for number in range(1, size.machines + 1)]
+    tables = Tables(state_directory)
+    cluster = Cluster(runtime, tables, machines, switches)
+    everything = size.machines * size.gpus_per_machine
+    cluster.add_project(PROJECT, NAMESPACE, everything if size.deserved_gpus is None else size.deserved_gpus)
+    tables.make_claim(NAMESPACE, CLAIM)
+    sandbox = Sandbox(cluster, Accounts(), Faults(), RequestLog(), state_directory)
+    sandbox.accounts.add_user(USER, sandbox.user_password, USER_GROUPS)
+    return sandbox
+
+
+def sandbox_of(request: Request) -> Sandbox:
+    """Return the simulator behind a request."""
+    sandbox: Sandbox = request.app.state.sandbox
+    return sandbox

@@ -1,0 +1,110 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The simulator's server process. The launcher starts it with its sockets; it is not meant to be started by hand."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from gpuops_sandbox.cluster.inert_runtime import InertRuntime
+from gpuops_sandbox.control_plane.sandbox import NAMESPACE, PROJECT, USER, Sandbox, Size, make_sandbox
+from gpuops_sandbox.control_plane.switches import Switches
+from gpuops_sandbox.runtime.contract import PodRuntime
+from gpuops_sandbox.cluster.cluster import CLUSTER_NAME
+from gpuops_sandbox.serving import Certificate, make_certificate, serve, url_of
+
+
+def describe(sandbox: Sandbox, api: socket.socket, endpoint: socket.socket, certificate: Certificate) -> dict[str, Any]:
+    """Return what a client needs to know: addresses, credentials, names, folders."""
+    return {
+        "simulator": "gpuops_sandbox: a simulator of the Run:ai control plane, not Run:ai",
+        "api_url": url_of(api),
+        "admin_url": f"{url_of(api)}/sandbox",
+        "admin_token": sandbox.admin_token,
+        "endpoint_base": url_of(endpoint),
+        "ca_path": str(certificate.authority),
+        "client_id": sandbox.accounts.client_id,
+        "client_secret": sandbox.accounts.client_secret,
+        "username": USER,
+        "password": sandbox.user_password,
+        "project": PROJECT,
+        "namespace": NAMESPACE,
+        "cluster": CLUSTER_NAME,
+        "volumes_directory": str(sandbox.cluster.tables.volumes_directory),
+    }
+
+
+def prepare_namespaces() -> None:
+    """Inside of the launcher's fresh namespaces: an own /run (for ``ip netns``) and a loopback that is up."""
+    for command in (
+        ["mount", "-t", "tmpfs", "-o", "mode=0755", "gpuops-sandbox", "/run"],
+        ["mkdir", "-p", "/run/netns"],
+        ["ip", "link", "set", "lo", "up"],
+    ):
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+
+def make_runtime(kind: str, state_directory: Path) -> PodRuntime:
+    """Return the pod runtime of that name: ``inert`` or ``bubblewrap``."""
+    if kind == "inert":
+        return InertRuntime(state_directory)
+    from gpuops_sandbox.runtime.images import ImageTable
+    from gpuops_sandbox.runtime.pods import BubblewrapRuntime
+
+    prepare_namespaces()
+    return BubblewrapRuntime(state_directory, ImageTable())
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Serve until told to end; whatever happens, remove the state folder at the end."""
+    folder: Path = options.state_dir
+    size = Size(options.machines, options.gpus_per_machine, options.deserved_gpus)
+    switches = Switches().changed(dict(item.split("=", 1) for item in options.switch))
+    sandbox = make_sandbox(make_runtime(options.runtime, folder), folder, size, switches)
+    api, endpoint = (socket.socket(fileno=number) for number in (options.api_fd, options.endpoint_fd))
+    certificate = make_certificate(folder)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, sandbox.ending.set)
+    for descriptor in options.end_fd:
+        loop.add_reader(descriptor, sandbox.ending.set)
+
+    def ready() -> None:
+        with os.fdopen(options.ready_fd, "w", encoding="utf-8") as pipe:
+            json.dump(describe(sandbox, api, endpoint, certificate), pipe)
+
+    try:
+        await serve(sandbox, api, endpoint, certificate, ready)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse the launcher's arguments."""
+    parser = argparse.ArgumentParser(prog="gpuops_sandbox.server")
+    parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--runtime", choices=("bubblewrap", "inert"), required=True)
+    parser.add_argument("--machines", type=int, required=True)
+    parser.add_argument("--gpus-per-machine", type=int, required=True)
+    parser.add_argument("--deserved-gpus", type=int)
+    parser.add_argument("--switch", action="append", default=[])
+    parser.add_argument("--api-fd", type=int, required=True)
+    parser.add_argument("--endpoint-fd", type=int, required=True)
+    parser.add_argument("--ready-fd", type=int, required=True)
+    parser.add_argument("--end-fd", type=int, action="append", default=[])
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    asyncio.run(run(parse(sys.argv[1:])))

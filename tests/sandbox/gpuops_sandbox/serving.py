@@ -1,0 +1,128 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Serves the simulator's two applications over TLS sockets in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from gpuops_sandbox.control_plane.app import app_for
+from gpuops_sandbox.control_plane.faults import TRANSPORT, Application, Receive, Scope, Send
+from gpuops_sandbox.control_plane.sandbox import Sandbox
+from gpuops_sandbox.endpoint import create_endpoint_app
+
+HOST = "localhost"
+ADDRESS = "127.0.0.1"
+BACKLOG = 512
+KEEP_ALIVE_SECONDS = 75
+SHUTDOWN_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Where the authority's certificate and the server's certificate and key are."""
+
+    authority: Path
+    server: Path
+    key: Path
+
+
+class TransportProtocol(H11Protocol):
+    """Hands every request its transport, so that a fault can drop the connection."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a new connection."""
+        super().connection_made(transport)
+        inner: Application = self.app
+
+        async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
+            scope.setdefault("extensions", {})[TRANSPORT] = transport
+            await inner(scope, receive, send)
+
+        self.app = with_transport
+
+
+class QuietServer(uvicorn.Server):
+    """A uvicorn server that leaves signals to the program around it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def listen() -> socket.socket:
+    """Return a listening socket on a free port of this machine's loopback."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((ADDRESS, 0))
+    listener.listen(BACKLOG)
+    return listener
+
+
+def make_certificate(folder: Path) -> Certificate:
+    """Make a certificate authority of this simulator alone, and a server certificate for the loopback."""
+    authority = trustme.CA(organization_name="gpuops.inference sandbox")
+    issued = authority.issue_cert(HOST, ADDRESS)
+    certificate = Certificate(folder / "ca.pem", folder / "server.pem", folder / "server.key")
+    authority.cert_pem.write_to_path(str(certificate.authority))
+    issued.private_key_pem.write_to_path(str(certificate.key))
+    certificate.key.chmod(0o600)
+    for number, part in enumerate(issued.cert_chain_pems):
+        part.write_to_path(str(certificate.server), append=number > 0)
+    return certificate
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return the base address of a listening socket."""
+    return f"https://{HOST}:{listener.getsockname()[1]}"
+
+
+async def serve(
+    sandbox: Sandbox, api: socket.socket, endpoint: socket.socket, certificate: Certificate, ready: Callable[[], None]
+) -> None:
+    """Serve until ``sandbox.ending`` is set; call ``ready`` once both applications answer."""
+    sandbox.endpoint_base = url_of(endpoint)
+    servers = [
+        QuietServer(_configuration(app, certificate)) for app in (app_for(sandbox), create_endpoint_app(sandbox))
+    ]
+    tasks = [
+        asyncio.create_task(server.serve(sockets=[listener]))
+        for server, listener in zip(servers, (api, endpoint), strict=True)
+    ]
+    waiting = asyncio.create_task(sandbox.ending.wait())
+    try:
+        while not all(server.started for server in servers) and not any(task.done() for task in tasks):
+            await asyncio.sleep(0.01)
+        if all(server.started for server in servers):
+            ready()
+        await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*tasks)
+
+
+def _configuration(app: Application, certificate: Certificate) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=TransportProtocol,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        ssl_certfile=str(certificate.server),
+        ssl_keyfile=str(certificate.key),
+    )

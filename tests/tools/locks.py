@@ -1,0 +1,43 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rewrite the lock files of tests/requirements from their .in files, with hashes and without any index address.
+
+Usage: python tests/tools/locks.py [--upgrade]
+
+Without --upgrade a locked version stays as long as the .in file allows it. engine.txt has its own command, written in
+engine.in.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+REQUIREMENTS = pathlib.Path(__file__).resolve().parents[1] / "requirements"
+
+# The order matters: sandbox.txt is cut out of dev.txt, so that both environments run the same versions.
+LOCKS = (("base", ()), ("dev", ()), ("sandbox", ("--constraint", "dev.txt")))
+
+# The oldest Python that ansible-core 2.19 runs on; --universal makes the same lock good for the newer ones.
+OLDEST_PYTHON = "3.11"
+
+
+def main(arguments: list[str]) -> int:
+    """Compile every lock with the uv of the running environment; return its exit status."""
+    for name, constraint in LOCKS:
+        command = [
+            *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", OLDEST_PYTHON),
+            *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-header", "--no-annotate"),
+            *("--output-file", f"{name}.txt", *constraint, *arguments, f"{name}.in"),
+        ]
+        sys.stderr.write(f"{name}.in -> {name}.txt\n")
+        status = subprocess.run(command, cwd=REQUIREMENTS, check=False).returncode
+        if status:
+            return status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
