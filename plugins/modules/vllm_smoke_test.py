@@ -144,18 +144,71 @@ world_size:
 pods_seen:
   description: The pods that the platform shows.
   returned: when the workload was found
+  type: list
+  elements: dict
+  sample:
+    - name: my-llm-inference-0
+      role: leader
+      phase: Running
+      machine: gpu-1
+pods_expected:
+  description: How many pods the workload's own description asks for.
+  returned: when the workload was found
   type: int
   sample: 2
+endpoint:
+  description: The address that was asked. V(null) if there is none.
+  returned: when the workload was found
+  type: str
+  sample: https://my-llm-inference.inference.example.com
+models:
+  description: The models that the endpoint lists.
+  returned: when the workload was found
+  type: list
+  elements: dict
+  sample:
+    - name: mistral4
+      max_model_len: 32768
 replicas_proven:
   description: How many replicas answered, of how many.
   returned: when the workload was found
   type: str
   sample: 1 of 1
 answer:
-  description: The model's answer, shortened.
-  returned: when the model answered
-  type: str
-  sample: Hello
+  description: The model's answer. V(null) if there is none.
+  returned: when the workload was found
+  type: dict
+  contains:
+    text:
+      description: The text, shortened.
+      type: str
+      returned: always
+      sample: Hello
+    seconds:
+      description: How long it took.
+      type: float
+      returned: always
+      sample: 0.42
+    second_seconds:
+      description: How long the same request took the second time.
+      type: float
+      returned: always
+      sample: 0.21
+    repeatable:
+      description: Whether the second answer was the same.
+      type: bool
+      returned: always
+      sample: true
+    path:
+      description: The path that was asked.
+      type: str
+      returned: always
+      sample: /v1/chat/completions
+    model:
+      description: The served name that was asked.
+      type: str
+      returned: always
+      sample: mistral4
 timings:
   description: How long the levels took, in seconds.
   returned: when the workload was found

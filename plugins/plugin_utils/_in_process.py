@@ -69,7 +69,7 @@ class InProcessAction(ActionBase):
         arguments = self.entry.arguments()
         validation = ArgumentSpecValidator(**arguments.keywords()).validate(self._task.args)
         redactor = Redactor(str(value) for value in validation._no_log_values)
-        if validation.errors:
+        if validation.error_messages:
             return {"failed": True, "changed": False, "msg": redactor.text(self._first_error(validation))}
         params = validation.validated_parameters
         host = Host(

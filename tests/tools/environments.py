@@ -124,7 +124,8 @@ def make_environment(name: str) -> pathlib.Path:
 def tool_variables() -> dict[str, str]:
     """Return the process environment with every download cache inside our own cache folder."""
     downloads = cache_directory() / "downloads"
-    variables = dict(os.environ)
+    # The system's certificate authorities, as pip does: a company's mirror is rarely signed by a public one.
+    variables = {"UV_SYSTEM_CERTS": "true", **os.environ}
     variables.update(
         UV_CACHE_DIR=str(downloads / "uv"),
         UV_PYTHON_DOWNLOADS="never",

@@ -26,6 +26,8 @@ from places import BUILD, REPOSITORY
 
 ROOT = BUILD / "lint"
 TREE = ROOT / "ansible_collections" / "gpuops" / "inference"
+# A second copy, in which no tool writes: reuse takes every file that it sees for a source file.
+SOURCE = ROOT / "source"
 TOOLS = pathlib.Path(__file__).resolve().parent
 
 
@@ -58,6 +60,8 @@ GATES = (
         "sanity",
         "ansible-test sanity, every test, no ignore file",
         ((sys.executable, str(TOOLS / "sanity.py")),),
+        # It makes a home of its own, and needs the true one to find the user's pip settings.
+        (("HOME", str(pathlib.Path.home())),),
     ),
     Gate(
         "ansible-lint",
@@ -94,7 +98,7 @@ GATES = (
         folder=REPOSITORY,
     ),
     Gate("yamllint", "style of all YAML", (("yamllint", "--strict", "."),), folder=REPOSITORY),
-    Gate("reuse", "every file names its licence", (("reuse", "lint", "--lines"),), folder=REPOSITORY),
+    Gate("reuse", "every file names its licence", (("reuse", "lint", "--lines"),), folder=SOURCE),
     Gate(
         "changelog",
         "changelog fragments and the changelog are well-formed",
@@ -104,17 +108,31 @@ GATES = (
 )
 
 
-def refresh_tree() -> None:
+def refresh(tree: pathlib.Path) -> None:
     """Copy the checkout anew; what tools keep beside it (environments, type caches) stays."""
-    shutil.rmtree(TREE, ignore_errors=True)
-    copy_tree(TREE)
-    subprocess.run(["git", "init", "--quiet", "--initial-branch", "main"], cwd=TREE, check=True)
+    shutil.rmtree(tree, ignore_errors=True)
+    copy_tree(tree)
+    subprocess.run(["git", "init", "--quiet", "--initial-branch", "main"], cwd=tree, check=True)
+
+
+def gate_variables(gate: Gate) -> dict[str, str]:
+    """Return the environment of a gate: a home folder of its own, since some tools leave logs and caches there."""
+    home = ROOT / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    return {
+        "GIT_CONFIG_GLOBAL": str(pathlib.Path.home() / ".gitconfig"),
+        **os.environ,
+        "HOME": str(home),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT),
+        "NO_COLOR": "1",
+        **dict(gate.variables),
+    }
 
 
 def run_gate(gate: Gate, tarball: pathlib.Path) -> Outcome:
     """Run the commands of a gate one after the other, to the end; return what came out."""
     started = time.monotonic()
-    variables = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT), "NO_COLOR": "1", **dict(gate.variables)}
+    variables = gate_variables(gate)
     passed = True
     output = ""
     for command in gate.commands:
@@ -148,7 +166,8 @@ def report(outcome: Outcome) -> None:
 def run_gates(gates: list[Gate]) -> list[Outcome]:
     """Run gates two at a time, reporting each as it ends."""
     tarball = build_and_install()
-    refresh_tree()
+    for tree in (TREE, SOURCE):
+        refresh(tree)
     outcomes = []
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as lanes:
         for future in concurrent.futures.as_completed([lanes.submit(run_gate, gate, tarball) for gate in gates]):

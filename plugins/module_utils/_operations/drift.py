@@ -66,10 +66,17 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any], origin: str
     ]
 
 
-def only(leaves: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
-    """Return the leaves at or below the given paths."""
-    wanted = tuple(paths)
-    return {path: leaf for path, leaf in leaves.items() if is_below(path, wanted)}
+def readable(changes: Iterable[Change], before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Return the changes with the values of two flattened bodies as people may see them, where these have the path."""
+    return tuple(
+        Change(
+            change.path,
+            before.get(change.path, change.before),
+            after.get(change.path, change.after),
+            change.origin,
+        )
+        for change in changes
+    )
 
 
 def is_below(path: str, parents: Iterable[str]) -> bool:

@@ -45,8 +45,8 @@ class EngineCommand:
     """What one role's command does.
 
     ``joins``: ``native`` (one engine over several pods by ``--nnodes`` or data parallel ranks), ``ray``, ``own_engine``
-    (an engine of its own), ``nothing`` (no engine recognised). Sizes are ``None`` where they cannot be read. ``nodes`` is
-    the number of pods the command counts on; ``node_rank`` its own rank when it is a plain number.
+    (an engine of its own), ``nothing`` (no engine recognised). Sizes are ``None`` where they cannot be read. ``nodes``
+    is the number of pods the command counts on; ``node_rank`` its own rank when it is a plain number.
     """
 
     joins: str = NOTHING

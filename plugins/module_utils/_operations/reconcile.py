@@ -19,7 +19,13 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.compa
     Wanted,
     compare,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import Change, inputs_of
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import (
+    Change,
+    body_hash,
+    flatten,
+    inputs_of,
+    readable,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.watch import Watcher
 from ansible_collections.gpuops.inference.plugins.module_utils._options.workload import WorkloadOptions
@@ -51,7 +57,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec im
 
 @dataclass
 class Outcome:
-    """What was found and done. ``before`` and ``after`` are comparable bodies (``None``: no workload)."""
+    """What was found and done. ``before`` and ``after`` are bodies as people may see them (``None``: no workload);
+    ``plan_hash`` identifies what is applied."""
 
     changed: bool = False
     live: LiveWorkload | None = None
@@ -63,6 +70,7 @@ class Outcome:
     timings: dict[str, float] = field(default_factory=dict)
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
+    plan_hash: str | None = None
 
 
 class Reconciler:
@@ -79,10 +87,11 @@ class Reconciler:
         live = self._platform.find(spec.name)
         self._refuse_foreign(live)
         spec, kept = self._with_kept_fabric(spec, live)
-        plan = plan_workload(spec, self._platform.traits)
+        plan = plan_workload(_with_live_replicas(spec, live), self._platform.traits)
         rendered = self._platform.render(plan)
         outcome = Outcome(plan=plan, live=live, findings=[*plan.findings, *kept])
-        outcome.after = self._platform.comparable(rendered.body)
+        outcome.after = self._platform.shown(rendered.body)
+        outcome.plan_hash = body_hash(self._platform.comparable(rendered.body))
         if live is None or live.phase == DELETING:
             self._create(live, spec, rendered, outcome)
         else:
@@ -97,7 +106,7 @@ class Reconciler:
         if live is None:
             return Outcome()
         self._refuse_foreign(live)
-        outcome = Outcome(changed=True, live=live, before=self._platform.comparable(live.body), disruption=OUTAGE)
+        outcome = Outcome(changed=True, live=live, before=self._platform.shown(live.body), disruption=OUTAGE)
         if self._host.check_mode:
             return outcome
         if live.phase != DELETING:
@@ -180,15 +189,20 @@ class Reconciler:
         """Change the live workload as far as it differs from the wanted one."""
         live_body = self._platform.comparable(live.body)
         rules = self._platform.change_rules(live)
-        wanted = Wanted(inputs_of(spec), outcome.after or {}, spec.replicas, self._options.replan)
+        wanted = Wanted(
+            inputs_of(spec), self._platform.comparable(rendered.body), spec.replicas, self._options.replan
+        )
         comparison = compare(live, live_body, wanted, rules)
         outcome.findings += comparison.findings
-        outcome.changes, outcome.disruption = comparison.changes, comparison.disruption
         if not comparison.changes and not comparison.recreate:
             outcome.after = None
+            if live.record is not None:
+                outcome.plan_hash = body_hash(live.record.body)
             return
-        outcome.before = live_body
         outcome.changed = True
+        outcome.before = self._platform.shown(live.body)
+        outcome.changes = readable(comparison.changes, flatten(outcome.before), flatten(outcome.after))
+        outcome.disruption = comparison.disruption
         self._refuse_disruption(spec.name, comparison, outcome)
         self._check(outcome)
         if self._host.check_mode:
@@ -220,7 +234,7 @@ class Reconciler:
         raise GpuopsError.from_finding(
             finding,
             {
-                "changes": [change.as_dict() for change in comparison.changes],
+                "changes": [change.as_dict() for change in outcome.changes],
                 "disruption": comparison.disruption,
             },
         )
@@ -287,6 +301,13 @@ class Reconciler:
         if waited.status is not None:
             outcome.status = waited.status
             outcome.live = dataclasses.replace(live, phase=waited.status.phase)
+
+
+def _with_live_replicas(spec: WorkloadSpec, live: LiveWorkload | None) -> WorkloadSpec:
+    """Return the spec with the live number of replicas where the user states none, so that recreating keeps it."""
+    if spec.replicas is not None or live is None or not live.replicas:
+        return spec
+    return dataclasses.replace(spec, replicas=live.replicas)
 
 
 def _what_it_takes(comparison: Comparison) -> str:

@@ -240,6 +240,8 @@ class _SmokeTest:
         seen: list[list[HttpAnswer] | Unreachable] = []
 
         def observe() -> list[HttpAnswer] | Unreachable:
+            if self._status.endpoint is None and seen:
+                self._status = self._platform.status(self._live, detail=True)
             try:
                 seen.append(self._ask("GET", levels.MODELS_PATH, None, self._options.time_limit))
             except Unreachable as error:

@@ -26,8 +26,7 @@ LEVELS = {"L0": "pods and ranks", "L1": "model list", "L2": "completion"}
 
 @dataclass(frozen=True)
 class LevelResult:
-    """One level: ``status`` is ``passed``, ``failed``, ``unknown`` or ``skipped``; ``reason`` says why in a "
-    "sentence."""
+    """One level: ``status`` is ``passed``, ``failed``, ``unknown`` or ``skipped``; ``reason`` is a sentence."""
 
     level: str
     status: str

@@ -83,8 +83,8 @@ class Watcher:
 
         ``failure`` gets the state and the seconds waited, and returns the finding that makes waiting useless;
         ``describe`` is the progress line; ``what`` completes "gave up waiting until ..."; ``explain`` gives the
-        findings that explain a state (asked only when the wait fails). Raises ``GpuopsError`` with them on failure and when
-        ``limit_seconds`` are over; its message says what was seen last.
+        findings that explain a state (asked only when the wait fails). Raises ``GpuopsError`` with them on failure and
+        when ``limit_seconds`` are over; its message says what was seen last.
         """
         began = changed = self._host.clock()
         said = ""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import body_hash
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.reconcile import Outcome, Reconciler
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
@@ -57,10 +56,7 @@ def _result(name: str, platform: Platform, outcome: Outcome) -> dict[str, Any]:
     }
     if outcome.plan is not None:
         result["plan"] = _plan(target, outcome.plan)
-        if outcome.after is not None:
-            result["plan"]["plan_hash"] = body_hash(outcome.after)
-        elif outcome.live is not None and outcome.live.record is not None:
-            result["plan"]["plan_hash"] = body_hash(outcome.live.record.body)
+        result["plan"]["plan_hash"] = outcome.plan_hash
     if outcome.changed:
         result["diff"] = _diff(name, target, outcome)
     return result

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import differences, flatten
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import differences, flatten, readable
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import LiveWorkload, Platform
@@ -93,4 +93,6 @@ def _drift(platform: Platform, live: LiveWorkload) -> list[dict[str, Any]]:
     applied = flatten(live.record.body)
     present = flatten(platform.comparable(live.body))
     found = differences(applied, {path: present.get(path) for path in applied}, "drift")
+    visible = flatten(platform.shown(live.body))
+    found = list(readable(found, {}, visible))
     return [{"path": change.path, "applied": change.before, "live": change.after} for change in found]

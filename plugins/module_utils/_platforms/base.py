@@ -205,7 +205,10 @@ class Platform(Protocol):
         """Return the plan in the platform's words (pure)."""
 
     def comparable(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a body as it is compared, recorded and shown: clear environment values hashed (pure)."""
+        """Return a body as it is compared and recorded: clear environment values hashed (pure)."""
+
+    def shown(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a body as people may see it: environment values whose name looks secret hashed (pure)."""
 
     def change_rules(self, live: LiveWorkload) -> ChangeRules:
         """Return which paths of the live workload's body can be changed in place."""
@@ -248,13 +251,15 @@ class Platform(Protocol):
 NOT_REACHABLE_FROM_HERE = "not_reachable_from_here"
 NO_ANSWER_IN_TIME = "no_answer_in_time"
 ENDPOINT_UNREACHABLE = "endpoint_unreachable"
+ENDPOINT_NOT_TRUSTED = "endpoint_not_trusted"
 
 
 class Unreachable(Exception):
-    """No leader can be reached from here: the text says why, ``cause`` is one of the three words above.
+    """No leader can be reached from here: the text says why, ``cause`` is one of the four words above.
 
     ``not_reachable_from_here``: the endpoint is not external and there is no other way in; ``no_answer_in_time``: the
-    connection stood, but no answer came within the time limit; ``endpoint_unreachable``: no address yet, refused, reset.
+    connection stood, but no answer came within the time limit; ``endpoint_unreachable``: no address yet, refused, reset;
+    asking again may help; ``endpoint_not_trusted``: not encrypted or its certificate not verified, so nothing was sent.
     """
 
     def __init__(self, reason: str, cause: str = ENDPOINT_UNREACHABLE) -> None:

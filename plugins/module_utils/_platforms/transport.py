@@ -129,10 +129,10 @@ class Transport:
             reason = error.reason
             cause = reason if isinstance(reason, BaseException) else OSError(str(reason))
             raise _while_sending(cause, time_limit) from None
+        except (ValueError, http.client.InvalidURL):
+            raise HttpError(INVALID, "the address or a header cannot be sent as it is") from None
         except (OSError, http.client.HTTPException) as error:
             raise _while_answering(error, time_limit) from None
-        except ValueError:
-            raise HttpError(INVALID, "the address or a header cannot be sent as it is") from None
 
     def _opener(self, url: str) -> urllib.request.OpenerDirector:
         """Return a bare opener: no redirects, no cookies, no files; proxies as the environment says just now."""

@@ -170,7 +170,7 @@ def _check_user_names(spec: WorkloadSpec) -> None:
 def _check_name(name: str, option: str) -> None:
     if not _NAME.fullmatch(name):
         raise OptionError.of(
-            option,
+            option.removesuffix(f".{name}"),
             f"{name!r} is not a name for an environment variable.",
             "Use letters, digits, _ . and -, and no digit in front.",
             "invalid_variable_name",

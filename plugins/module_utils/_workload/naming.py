@@ -24,6 +24,7 @@ _INJECTED_VARIABLES = {
     "vllm-dp-master": "VLLM_DP_MASTER_PORT",
     "vllm-nixl-side-channel": "VLLM_NIXL_SIDE_CHANNEL_PORT",
     "vllm-mooncake-bootstrap": "VLLM_MOONCAKE_BOOTSTRAP_PORT",
+    "vllm-ec-side-channel": "VLLM_EC_SIDE_CHANNEL_PORT",
     "master": "MASTER_PORT",
 }
 

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import RunaiConnection
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai import refusals
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.retry import Retry
@@ -28,6 +27,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transp
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError, OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 V2_PATH = "/api/v2/token"
 V1_PATH = "/api/v1/token"

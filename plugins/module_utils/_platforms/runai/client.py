@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import RunaiConnection
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai import refusals
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.authentication import Authenticator
@@ -25,6 +24,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transp
     Trust,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 Record = dict[str, Any]
 # The API's largest page (facts: ``limit`` 1 to 500).

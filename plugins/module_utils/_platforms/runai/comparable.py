@@ -18,6 +18,7 @@ from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import hash_environment
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import RECORD_ANNOTATION
+from ansible_collections.gpuops.inference.plugins.module_utils._results.redaction import looks_secret
 
 # What a missing field means (runapy 1.224: defaults of the models; facts 4.1).
 _DISTRIBUTED_DEFAULTS = {
@@ -34,6 +35,15 @@ _PODS = ("leader", "worker")
 
 def comparable(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return a rendered, recorded or live body as it is compared. Doing it twice changes nothing."""
+    return hash_environment(_with_defaults(body))
+
+
+def shown(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body as people may see it: only environment values whose name looks secret are hashed."""
+    return hash_environment(_with_defaults(body), looks_secret)
+
+
+def _with_defaults(body: Mapping[str, Any]) -> dict[str, Any]:
     spec = normalised(body).get("spec")
     if not isinstance(spec, dict):
         return {}
@@ -47,7 +57,7 @@ def comparable(body: Mapping[str, Any]) -> dict[str, Any]:
         spec, ports = _pod_with_defaults(spec), _INFERENCE_PORT_DEFAULTS
     if isinstance(spec.get("servingPort"), dict):
         spec["servingPort"] = {**ports, **spec["servingPort"]}
-    return {"spec": hash_environment(spec)}
+    return {"spec": spec}
 
 
 def normalised(body: Mapping[str, Any]) -> dict[str, Any]:

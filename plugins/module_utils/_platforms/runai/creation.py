@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import DELETING, LiveWorkload
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import (
     DoubtfulAnswer,
@@ -22,6 +21,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.retry import Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 # Seconds before each look for a workload whose creation got no clear answer: the server may still be at work on it.
 _LOOKS_AFTER_DOUBT = (0.5, 1.0, 2.0, 4.0, 8.0)

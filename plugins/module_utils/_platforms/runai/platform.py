@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     CREATING,
     DEGRADED,
@@ -29,7 +28,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai import checks, observe
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import RunaiClient
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.comparable import comparable
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.comparable import comparable, shown
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.creation import Creation, Creator
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.endpoint import (
     EndpointClient,
@@ -56,6 +55,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError, OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Plan
 
 # For this many seconds after its creation, a workload that the API does not show yet counts as being created.
@@ -133,6 +133,10 @@ class RunaiPlatform:
     def comparable(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return a body as it is compared, recorded and shown: clear environment values hashed (pure)."""
         return comparable(body)
+
+    def shown(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a body as people may see it (pure)."""
+        return shown(body)
 
     def change_rules(self, live: LiveWorkload) -> ChangeRules:
         """Return what PATCH takes. No request: where the version is not known yet, a current one is assumed, and

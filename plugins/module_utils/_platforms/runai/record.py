@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import AppliedRecord
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import RECORD_ANNOTATION
-from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import canonical_json, short_hash
+from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import canonical_json, hash_clear_value
 
 # Raised whenever an older collection could misread the record; such a record is then as good as none to it.
 FORMAT = 1
@@ -67,9 +67,12 @@ def same_settings(ours: AppliedRecord, theirs: AppliedRecord | None) -> bool:
     )
 
 
-def hash_environment(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of a body in which clear environment values are ``sha256:`` and 12 digits, salted by the name."""
-    return {key: _hashed_below(key, value) for key, value in body.items()}
+def hash_environment(body: Mapping[str, Any], hashed: Callable[[str], bool] = lambda variable: True) -> dict[str, Any]:
+    """Return a copy of a body in which clear environment values are ``sha256:`` and 12 digits, salted by the name.
+
+    ``hashed`` says for which variables; by default for all.
+    """
+    return {key: _hashed_below(key, value, hashed) for key, value in body.items()}
 
 
 def with_annotation(spec: Mapping[str, Any], text: str) -> dict[str, Any]:
@@ -95,20 +98,20 @@ def _annotated(holder: Mapping[str, Any], text: str) -> dict[str, Any]:
     return {**holder, "annotations": [*others, {"name": RECORD_ANNOTATION, "value": text}]}
 
 
-def _hashed_below(key: str, value: Any) -> Any:
+def _hashed_below(key: str, value: Any, hashed: Callable[[str], bool]) -> Any:
     if key == "environmentVariables" and isinstance(value, (list, tuple)):
-        return [_hashed_variable(entry) for entry in value]
+        return [_hashed_variable(entry, hashed) for entry in value]
     if isinstance(value, Mapping):
-        return hash_environment(value)
+        return hash_environment(value, hashed)
     if isinstance(value, (list, tuple)):
-        return [_hashed_below("", entry) for entry in value]
+        return [_hashed_below("", entry, hashed) for entry in value]
     return value
 
 
-def _hashed_variable(entry: Any) -> Any:
+def _hashed_variable(entry: Any, hashed: Callable[[str], bool]) -> Any:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("value"), str):
         return entry
-    value = entry["value"]
-    if not _HASHED.fullmatch(value):
-        value = f"sha256:{short_hash([entry.get('name'), value])}"
-    return {**entry, "value": value}
+    name, value = str(entry.get("name")), entry["value"]
+    if not hashed(name) or _HASHED.fullmatch(value):
+        return entry
+    return {**entry, "value": hash_clear_value(name, value)}

@@ -70,7 +70,7 @@ def _distributed(plan: Plan) -> Body:
     spec = plan.spec
     body = {
         "workers": plan.topology.pods - 1,
-        "replicas": plan.replicas,
+        "replicas": 1 if plan.replicas is None else plan.replicas,
         "restartPolicy": RESTART_POLICY[spec.restart_policy],
         "startupPolicy": STARTUP_POLICY[spec.startup_policy],
         "servingPort": {
@@ -89,7 +89,7 @@ def _distributed(plan: Plan) -> Body:
 def _inference(plan: Plan) -> Body:
     """Return the spec of an inference: one pod template, flat, scaled by the platform between two equal bounds."""
     spec = plan.spec
-    # Absent bounds would let the platform scale to zero, which an endpoint that has to load a model does not survive.
+    # Stated, because without bounds the platform decides, and an endpoint that has to load a model must not go to zero.
     replicas = 1 if plan.replicas is None else plan.replicas
     body = {
         **_pod(plan, plan.leader),
@@ -130,8 +130,8 @@ def _pod(plan: Plan, template: PodTemplate) -> Body:
         "image": spec.image,
         "imagePullPolicy": PULL_POLICY[spec.image_pull_policy] if spec.image_pull_policy else None,
         "imagePullSecrets": [{"name": name} for name in spec.image_pull_secrets],
-        "command": join_words(template.command) if template.command else None,
-        "args": join_words(template.arguments) if template.arguments else None,
+        # One string alone: it also survives a platform that hands each of the two strings to a shell of its own.
+        "command": join_words((*template.command, *template.arguments)),
         "environmentVariables": [_variable(variable) for variable in template.environment],
         "compute": _compute(plan, template, spec.resources),
         "storage": {

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transport import HttpError, HttpReply
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 BUSY_STATUSES = (408, 429, 500, 502, 503, 504)
 # Bounds of a server's ``Retry-After`` in seconds, as in community.crypto's ACME client.

@@ -52,6 +52,7 @@ class Group:
         self._wake = asyncio.Event()
         self._recreate = False
         self._removed = False
+        self._preempted = False
         self._leader_first = workload.kind is Kind.DISTRIBUTED and workload.spec.get("startupPolicy") == "LeaderReady"
         self._restarts_alone = workload.kind is Kind.SINGLE or workload.spec.get("restartPolicy") == "None"
         size = 1 + workload.followers
@@ -92,6 +93,7 @@ class Group:
         for pod in self.pods:
             message = f"Preempted by {by.project.namespace}/{by.name}"
             record_pod_event(self.workload, pod, "Preempted", message, warning=True, source=SCHEDULER)
+        self._preempted = True
         self._disturb()
 
     # What the workload and the admin see
@@ -142,7 +144,8 @@ class Group:
             await self._end_pods(GRACE_SECONDS)
             self._control.reschedule()
             if not self._removed:
-                self.restarts += 1
+                self.restarts += 0 if self._preempted else 1
+                self._preempted = False
                 await self._sleep(self._control.switches.recreate_seconds)
                 self.terminating = False
 

@@ -62,7 +62,7 @@ def _not_ready(groups: list[GroupState], switches: Switches) -> PhaseView:
     serving = any(group.ready for group in groups)
     waiting = [group.waiting for group in groups if group.unplaced and group.waiting is not None]
     message = waiting[0].message if waiting else _waiting_message(groups)
-    if any(group.unplaced for group in groups):
+    if any(group.unplaced for group in groups if group.pods or not group.restarts):
         reason = waiting[0].phase_reason if waiting else None
         return PhaseView("Degraded" if serving else "Pending", message, reason)
     crashing = [group for group in groups if group.crashes >= switches.crash_loop_restarts and not group.ready]
