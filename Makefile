@@ -22,42 +22,45 @@ ALL_TESTS := $(wildcard tests/unit tests/integration tests/e2e)
 ARGUMENTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test lint format unit integration e2e bench test-real build install locks system-packages clean \
-        clean-cache
+.PHONY: help demo sandbox test lint format unit integration e2e bench test-real engine build install locks \
+        system-packages clean clean-cache
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 demo: system-packages install ## serve a real distributed vLLM in a sandbox, chat with it, tear it down (KEEP=1: leave it running)
-	$(IN_SANDBOX) python tests/tools/demo.py $(ARGUMENTS)
+	@$(IN_SANDBOX) python tests/tools/demo.py $(ARGUMENTS)
 
 sandbox: system-packages install ## start the sandbox alone, to rehearse against
-	$(IN_SANDBOX) python tests/tools/sandbox.py $(ARGUMENTS)
+	@$(IN_SANDBOX) python tests/tools/sandbox.py $(ARGUMENTS)
 
-test: lint system-packages install ## the whole suite: lint, unit, integration, e2e
-	$(PYTEST) $(ALL_TESTS)
+test: lint system-packages install engine ## the whole suite: lint, unit, integration, e2e
+	@$(PYTEST) $(ALL_TESTS)
 
 lint: ## all gates of style, types, documentation and packaging
-	$(IN_DEV) python tests/tools/lint.py $(ARGUMENTS)
+	@$(IN_DEV) python tests/tools/lint.py $(ARGUMENTS)
 
 format: ## rewrite the Python files as the gate ruff wants them
-	$(IN_DEV) ruff check --quiet --fix --exit-zero
-	$(IN_DEV) ruff format
+	@$(IN_DEV) ruff check --quiet --fix --exit-zero
+	@$(IN_DEV) ruff format
 
 unit: ## fast tests without processes of their own
-	$(PYTEST) tests/unit $(ARGUMENTS)
+	@$(PYTEST) tests/unit $(ARGUMENTS)
 
 integration: system-packages install ## tests of modules, roles and playbooks against the simulated control plane
-	$(PYTEST) tests/integration $(ARGUMENTS)
+	@$(PYTEST) tests/integration $(ARGUMENTS)
 
-e2e: system-packages install ## tests with real vLLM in the sandbox
-	$(PYTEST) tests/e2e $(ARGUMENTS)
+e2e: system-packages install engine ## tests with real vLLM in the sandbox
+	@$(PYTEST) tests/e2e $(ARGUMENTS)
 
-test-real: system-packages install ## the longer set with real vLLM
-	$(PYTEST) -m real tests/e2e $(ARGUMENTS)
+test-real: system-packages install engine ## the longer set with real vLLM
+	@$(PYTEST) -m real tests/e2e $(ARGUMENTS)
 
-bench: system-packages install ## the figures of the documentation, measured on this machine
-	$(IN_DEV) python tests/bench $(ARGUMENTS)
+bench: system-packages install engine ## the figures of the documentation, measured on this machine
+	@$(IN_DEV) python tests/bench $(ARGUMENTS)
+
+engine: ## make the environment of the sandbox's real vLLM (once; some gigabytes)
+	@$(IN_DEV) env PYTHONPATH=tests/sandbox python -m gpuops_sandbox.engine.environment
 
 build: ## build the collection into .build/
 	@$(IN_SANDBOX) python tests/tools/collection.py build
@@ -66,13 +69,13 @@ install: ## build the collection and install it into .build/collections
 	@$(IN_SANDBOX) python tests/tools/collection.py install
 
 locks: ## rewrite the lock files from their .in files (ARGUMENTS=--upgrade: with newer versions)
-	$(ENVIRONMENT) base -- $(PYTHON) tests/tools/locks.py $(ARGUMENTS)
+	@$(ENVIRONMENT) base -- $(PYTHON) tests/tools/locks.py $(ARGUMENTS)
 
 system-packages: ## install the system programs that the sandbox calls, or say which are missing
 	@$(PYTHON) tests/tools/system_packages.py
 
 clean: ## remove what was built in this checkout
-	rm -rf .build
+	rm -rf .ansible .build .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 clean-cache: ## remove the environments and downloads shared by all checkouts
 	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/gpuops-inference"

@@ -54,6 +54,9 @@ class InProcessAction(ActionBase):
         """Return the task's result."""
         variables = task_vars or {}
         result: dict[str, Any] = super().run(tmp, variables)
+        shape_error = self.entry.arguments().shape_error(self._task.args)
+        if shape_error is not None:
+            return {**result, "failed": True, "changed": False, "msg": shape_error}
         if not self._runs_here():
             answer = self._execute_module(task_vars=variables, wrap_async=self._task.async_val)
             return {**result, **answer}

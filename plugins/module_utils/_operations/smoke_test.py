@@ -292,7 +292,7 @@ class _SmokeTest:
                     WARNING,
                     error.cause,
                     error.reason,
-                    "Levels from L1 on need `serving.external: true`, or a way into the cluster.",
+                    "Levels from L1 on stay unknown: this says nothing about the model itself.",
                     self._live.name,
                 )
             )

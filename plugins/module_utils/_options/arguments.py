@@ -8,8 +8,11 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ansible.module_utils.common.validation import check_type_dict, check_type_list
 
 ArgumentSpec = dict[str, dict[str, Any]]
 
@@ -36,3 +39,31 @@ class Arguments:
             "required_one_of": self.required_one_of,
             "required_if": self.required_if,
         }
+
+    def shape_error(self, params: Mapping[str, Any]) -> str | None:
+        """Return what is wrong with the shape of nested options, or ``None``.
+
+        ``ArgumentSpecValidator`` ends in a ``TypeError`` where an option with sub-options is no dictionary
+        (ansible-core 2.16 to 2.21), so this is asked first.
+        """
+        return _shape_error(self.argument_spec, params, "")
+
+
+def _shape_error(spec: ArgumentSpec, params: Mapping[str, Any], prefix: str) -> str | None:
+    """Return the first option with sub-options that is not made of dictionaries."""
+    for name, option in spec.items():
+        value = params.get(name)
+        if value is None or "options" not in option:
+            continue
+        path = f"{prefix}{name}"
+        try:
+            entries = check_type_list(value) if option["type"] == "list" else [value]
+            dictionaries = [check_type_dict(entry) for entry in entries]
+        except TypeError:
+            wanted = "a list of dictionaries" if option["type"] == "list" else "a dictionary"
+            return f"{path}: {type(value).__name__} found, {wanted} needed."
+        for dictionary in dictionaries:
+            error = _shape_error(option["options"], dictionary, f"{path}.")
+            if error is not None:
+                return error
+    return None

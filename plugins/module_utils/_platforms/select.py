@@ -8,11 +8,11 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
-from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import Platform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 
 def make_platform(connection: Connection, host: Host) -> Platform:

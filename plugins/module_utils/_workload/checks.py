@@ -25,7 +25,20 @@ _MOST_REPLICAS = 1000
 _HIGHEST_ID = 2**31 - 1
 
 # Mounting a claim over one of these hides what the image or the kernel puts there.
-_SYSTEM_FOLDERS = ("/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr", "/vllm-workspace")
+_SYSTEM_FOLDERS = (
+    "/",
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/proc",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/vllm-workspace",
+)
 _NEVER_BELOW = ("/dev", "/proc", "/sys")
 
 
@@ -45,7 +58,10 @@ def check_serving(spec: WorkloadSpec, traits: PlatformTraits) -> None:
             f"Use one of: {', '.join(traits.access_modes)}.",
             "access_not_enforceable",
         )
-    for option, members in ((AUTHORIZED_USERS, serving.authorized_users), (AUTHORIZED_GROUPS, serving.authorized_groups)):
+    for option, members in (
+        (AUTHORIZED_USERS, serving.authorized_users),
+        (AUTHORIZED_GROUPS, serving.authorized_groups),
+    ):
         if serving.access == option and not members:
             raise OptionError.of(
                 f"serving.{option}", f"It is empty, so that access {option} would let nobody in.", "Name at least one."
@@ -78,8 +94,8 @@ def check_group(spec: WorkloadSpec, traits: PlatformTraits) -> list[Finding]:
     if spec.pods > 1 and spec.startup_policy == LEADER_READY and spec.readiness_probe:
         raise OptionError.of(
             "startup_policy",
-            "With leader_ready the followers are created when the leader is ready, and with a readiness probe the leader "
-            "is ready when the followers have joined: neither ever happens.",
+            "With leader_ready the followers are created when the leader is ready, and with a readiness probe the "
+            "leader is ready when the followers have joined: neither ever happens.",
             "Use leader_created (or readiness_probe: false).",
             "startup_deadlock",
         )
@@ -89,8 +105,8 @@ def check_group(spec: WorkloadSpec, traits: PlatformTraits) -> list[Finding]:
             Finding(
                 WARNING,
                 "restart_policy_none",
-                "The leader does not notice a dead follower before a request times out (300 s), /health stays 200, and a "
-                "restarted pod cannot join the running group.",
+                "The leader does not notice a dead follower before a request times out (300 s), /health stays 200, and "
+                "a restarted pod cannot join the running group.",
                 "Use restart_policy: recreate_group.",
                 "restart_policy",
             )
@@ -100,8 +116,8 @@ def check_group(spec: WorkloadSpec, traits: PlatformTraits) -> list[Finding]:
             Finding(
                 WARNING,
                 "stop_grace_short",
-                f"The platform kills {traits.stop_grace_seconds} s after SIGTERM; a follower needs up to {STOP_SECONDS} s "
-                "to end.",
+                f"The platform kills {traits.stop_grace_seconds} s after SIGTERM; a follower needs up to "
+                f"{STOP_SECONDS} s to end.",
                 "",
                 "pods",
             )
@@ -121,7 +137,9 @@ def check_volumes(spec: WorkloadSpec) -> None:
             raise OptionError.of(f"{option}.path", f"{volume.path!r} is not an absolute path.", "Write it like /data.")
         if path in _SYSTEM_FOLDERS or _on(path, _NEVER_BELOW):
             raise OptionError.of(
-                f"{option}.path", f"A claim at {path} would hide what the system has there.", "Use a path such as /data."
+                f"{option}.path",
+                f"A claim at {path} would hide what the system has there.",
+                "Use a path such as /data.",
             )
         if _on(path, (SCRATCH,)):
             raise OptionError.of(

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Command lines for platforms that take one string and do not say how they split it.
 
-Run:ai's ``command`` and ``args`` are single strings with undocumented splitting. A word is therefore accepted only where
-splitting at white space, splitting like a shell and handing the whole string to ``sh -c`` all give the same words.
+Run:ai's ``command`` and ``args`` are single strings with undocumented splitting. A word is therefore accepted only
+where splitting at white space, splitting like a shell and handing the whole string to ``sh -c`` all give the same
+words.
 
 For internal use of this collection only: may change without notice.
 """

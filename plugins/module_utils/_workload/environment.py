@@ -34,7 +34,7 @@ _NAME = re.compile(r"[-._A-Za-z][-._A-Za-z0-9]*")
 _RESERVED_PREFIXES = ("LWS_", "RUNAI_", "GPUOPS_")
 
 _PRIVATE = "caches hold programs that are run: they stay on the pod's private scratch, not on a shared volume"
-# Folders and the reason, by variable. vLLM 0.33 documentation and source; XDG_* cover whatever else follows that standard.
+# Folders and the reason, by variable: vLLM 0.33's documentation and source. XDG_* cover whatever follows that standard.
 _FOLDERS: Mapping[str, tuple[str, str]] = {
     "HOME": (SCRATCH, "the serving UID has no home in the image: without one caches go to / and fail"),
     "XDG_CACHE_HOME": (_CACHE, _PRIVATE),
@@ -96,6 +96,8 @@ def _own(spec: WorkloadSpec, timeouts: Timeouts) -> tuple[dict[str, EnvironmentV
         texts[name] = ("1", "the model is a local path: nothing may be looked up on the internet")
     for name in ("VLLM_NO_USAGE_STATS", "DO_NOT_TRACK"):
         texts[name] = ("1", "no usage reports leave the cluster")
+    if spec.distributed_executor_backend == "ray":
+        texts["RAY_USAGE_STATS_ENABLED"] = ("0", "no usage reports leave the cluster")
     texts["VLLM_ENGINE_READY_TIMEOUT_S"] = (
         str(timeouts.engine_ready),
         "a twentieth less than start_timeout, so that vLLM itself says why it did not start (its default is 600 s)",
@@ -110,9 +112,7 @@ def _own(spec: WorkloadSpec, timeouts: Timeouts) -> tuple[dict[str, EnvironmentV
     return variables, decisions
 
 
-def _add_fabric(
-    spec: WorkloadSpec, variables: dict[str, EnvironmentVariable], decisions: dict[str, Decision]
-) -> None:
+def _add_fabric(spec: WorkloadSpec, variables: dict[str, EnvironmentVariable], decisions: dict[str, Decision]) -> None:
     for index, variable in enumerate(spec.fabric.variables if spec.fabric else ()):
         option = f"fabric.variables[{index}]"
         _check_name(variable.name, f"{option}.name")
@@ -149,7 +149,9 @@ def _add_user(
             continue
         if name in _CONSEQUENCES and not (name == "VLLM_HOST_IP" and spec.pods == 1):
             findings.append(
-                Finding(WARNING, "engine_variable_overridden", _CONSEQUENCES[name], "Leave it out of env.", f"env.{name}")
+                Finding(
+                    WARNING, "engine_variable_overridden", _CONSEQUENCES[name], "Leave it out of env.", f"env.{name}"
+                )
             )
         elif replaced is not None and spec.fabric and name in {item.name for item in spec.fabric.variables}:
             evidence = "It replaces what the fabric decided."

@@ -36,7 +36,7 @@ _ADVICE = (
         lambda value: value == "1",
         INFO,
         "nccl_ib_disabled",
-        "It forces sockets and takes RoCE away as well as InfiniBand; without any RDMA device NCCL uses sockets by itself.",
+        "It forces sockets, and takes RoCE away as well as InfiniBand; without RDMA devices NCCL uses sockets anyway.",
         "Needed only to keep NCCL off a broken fabric.",
     ),
     _Advice(
@@ -60,7 +60,7 @@ _ADVICE = (
         lambda value: value.isascii() and value.isdigit(),
         INFO,
         "nccl_legacy_level",
-        "Integers are the old form; more than 4 means SYS: GPUDirect RDMA even across CPU sockets, which can be slower.",
+        "Integers are the old form; above 4 means SYS: GPUDirect RDMA even across CPU sockets, which can be slower.",
         "Leave it out, or say LOC, PIX, PXB, PHB or SYS.",
     ),
     _Advice(
@@ -84,8 +84,8 @@ _ADVICE = (
         lambda value: value.lstrip("=").startswith("net"),
         INFO,
         "nccl_socket_interface",
-        "It chooses only the interface for NCCL's bootstrap and sockets, not the RDMA device; a secondary interface breaks "
-        "the start where it has no routable address on some pod.",
+        "It chooses only the interface for NCCL's bootstrap and sockets, not the RDMA device; a secondary interface "
+        "breaks the start where it has no routable address on some pod.",
         "Name the pod's interface (=eth0); RDMA devices are chosen by NCCL_IB_HCA.",
     ),
 )
@@ -111,8 +111,8 @@ def advise(texts: Mapping[str, str], of_user: Iterable[str], has_device: bool) -
             Finding(
                 WARNING,
                 "rdma_without_resource",
-                f"{', '.join(idle)} only mean something with an RDMA device in the pod, and nothing brings one: NCCL falls "
-                "back to TCP or fails.",
+                f"{', '.join(idle)} only mean something with an RDMA device in the pod, and nothing brings one: NCCL "
+                "falls back to TCP or fails.",
                 "Give fabric with the resource (and network annotation) that the machines offer, or leave them out.",
                 "env",
             )

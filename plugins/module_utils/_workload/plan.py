@@ -29,8 +29,8 @@ class PlatformTraits:
 
     ``leader_address`` and ``rank`` are what a pod's command line says for the leader's host name and the pod's index
     (the kubelet expands ``$(NAME)``); ``stop_grace_seconds`` is the time between SIGTERM and SIGKILL where the platform
-    fixes it; ``access_modes`` are the values of ``serving.access`` it can enforce. ``single_string_commands`` says that it
-    takes a command line as one string, so that words have to survive its splitting.
+    fixes it; ``access_modes`` are the values of ``serving.access`` it can enforce. ``single_string_commands`` says that
+    it takes a command line as one string, so that words have to survive its splitting.
     """
 
     name: str
@@ -130,7 +130,7 @@ class PodTemplate:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will run. ``follower`` is ``None`` for a replica of one pod; ``replicas`` is ``None`` where the user left it."""
+    """What will run. ``follower`` is ``None`` for a replica of one pod; ``replicas`` is ``None`` where not stated."""
 
     spec: WorkloadSpec
     topology: Topology

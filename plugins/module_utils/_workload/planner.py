@@ -173,8 +173,8 @@ def _api_key_findings(spec: WorkloadSpec) -> list[Finding]:
         Finding(
             WARNING,
             "api_key_behind_platform_token",
-            f"With access {spec.serving.access} callers send the platform's token in the Authorization header, where vLLM "
-            "looks for its own key: it may refuse them.",
+            f"With access {spec.serving.access} callers send the platform's token in the Authorization header, where "
+            "vLLM looks for its own key: it may refuse them.",
             f"Leave {_API_KEY} out: the platform already checks who calls.",
             f"env.{_API_KEY}",
         )

@@ -27,10 +27,10 @@ _PROBE_FAILURES = 3
 def decide_timeouts(start_timeout: int) -> Timeouts:
     """Return the budgets in seconds, always ``distributed < engine_ready < start``.
 
-    ``distributed`` (how long ranks wait for one another) is half of the start, at most torch's 1800 s, so that a pod that
-    never comes is named by vLLM itself. ``engine_ready`` (how long the HTTP server waits for its engine; vLLM's own
-    default of 600 s is too short for large models on network storage) ends a twentieth before ``start``, so that vLLM
-    speaks first. Raises ``OptionError`` outside 10 s .. 1 day.
+    ``distributed`` (how long ranks wait for one another) is half of the start, at most torch's 1800 s, so that a pod
+    that never comes is named by vLLM itself. ``engine_ready`` (how long the HTTP server waits for its engine; vLLM's
+    own default of 600 s is too short for large models on network storage) ends a twentieth before ``start``, so that
+    vLLM speaks first. Raises ``OptionError`` outside 10 s .. 1 day.
     """
     if not SHORTEST_START <= start_timeout <= LONGEST_START:
         raise OptionError.of(

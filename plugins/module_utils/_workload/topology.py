@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """How the GPUs of one replica are divided: tensor, pipeline and data parallel sizes, each with its reason.
 
-vLLM numbers ranks pod by pod with tensor parallelism varying fastest, so a pipeline stage is a run of neighbouring GPUs.
+vLLM numbers ranks pod by pod with tensor parallelism varying fastest, so a pipeline stage is a row of neighbours.
 
 For internal use of this collection only: may change without notice.
 """
@@ -17,6 +17,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec im
 # Run:ai takes at most 1000 pods besides the leader; no machine holds more than 72 GPUs (GB200 NVL72).
 MOST_PODS = 1001
 MOST_GPUS_PER_POD = 72
+_MOST_SUGGESTIONS = 3
 
 
 def decide_topology(spec: WorkloadSpec) -> tuple[Topology, list[Decision]]:
@@ -143,10 +144,12 @@ def _engine_fits(engine: int, gpus_per_pod: int) -> bool:
 
 
 def _what_fits(topology: Topology) -> str:
+    def differing(sizes: tuple[int, int, int]) -> int:
+        return len([1 for fitting, size in zip(sizes, given, strict=True) if fitting != size])
+
     given = (topology.tensor_parallel_size, topology.pipeline_parallel_size, topology.data_parallel_size)
-    fits = fitting_sizes(topology.pods, topology.gpus_per_pod)
     # What keeps most of the given sizes is what was probably meant.
-    near = sorted(fits, key=lambda sizes: -sum(mine == other for mine, other in zip(sizes, given)))[:3]
+    near = sorted(fitting_sizes(topology.pods, topology.gpus_per_pod), key=differing)[:_MOST_SUGGESTIONS]
     words = " or ".join(
         f"tensor_parallel_size {tensor}, pipeline_parallel_size {pipeline}"
         + (f", data_parallel_size {data}" if data > 1 else "")
@@ -177,8 +180,12 @@ def _decisions(spec: WorkloadSpec, topology: Topology) -> list[Decision]:
     }
     values = {"tensor_parallel_size": tensor, "pipeline_parallel_size": pipeline, "data_parallel_size": data}
     return [
-        Decision(name, values[name], reasons[name] if given[name] is None else f"as given; {reasons[name]}",
-                 "plan" if given[name] is None else "user")
+        Decision(
+            name,
+            values[name],
+            reasons[name] if given[name] is None else f"as given; {reasons[name]}",
+            "plan" if given[name] is None else "user",
+        )
         for name in values
     ]
 

@@ -76,8 +76,8 @@ def build_commands(
 ) -> GroupCommands:
     """Return the command lines with decisions and findings.
 
-    Raises ``OptionError`` for words that would not survive the platform's splitting, for flags the plan decides, and where
-    the image's vLLM cannot do what is asked.
+    Raises ``OptionError`` for words that would not survive the platform's splitting, for flags the plan decides, and
+    where the image's vLLM cannot do what is asked.
     """
     check_backend(spec, topology, features)
     vllm_flags.check_flags(spec.vllm_args)
@@ -88,7 +88,9 @@ def build_commands(
     decisions = [budget.decision for budget in budgets if budget.decision is not None]
     if spec.pods == 1:
         words = _serve_words(spec, (*common, *_backend_words(spec)))
-        return GroupCommands(CommandLine(_SERVE, words), None, (), tuple(decisions), tuple(_findings(spec, topology, features)))
+        return GroupCommands(
+            CommandLine(_SERVE, words), None, (), tuple(decisions), tuple(_findings(spec, topology, features))
+        )
     decisions.append(_backend_decision(spec))
     findings = tuple(_findings(spec, topology, features))
     if spec.distributed_executor_backend == RAY:
@@ -102,7 +104,9 @@ def check_backend(spec: WorkloadSpec, topology: Topology, features: VllmFeatures
     """Refuse (``OptionError``) a backend that the image's vLLM does not have or that cannot do the layout."""
     option, version = "distributed_executor_backend", version_text(features.version)
     if spec.distributed_executor_backend not in BACKENDS:
-        raise OptionError.of(option, f"{spec.distributed_executor_backend!r} is unknown.", f"Use {' or '.join(BACKENDS)}.")
+        raise OptionError.of(
+            option, f"{spec.distributed_executor_backend!r} is unknown.", f"Use {' or '.join(BACKENDS)}."
+        )
     if spec.pods == 1:
         return
     if spec.distributed_executor_backend == MULTIPROCESSING:
@@ -117,7 +121,7 @@ def check_backend(spec: WorkloadSpec, topology: Topology, features: VllmFeatures
     if features.ray_script is None:
         raise OptionError.of(
             option,
-            f"Where the image of vLLM {version} keeps its Ray start-up script is not known: it moved between 0.20 and 0.22.",
+            f"Where the image of vLLM {version} keeps its Ray script is not known: it moved between 0.20 and 0.22.",
             "Use distributed_executor_backend: mp, or an image of 0.20 or of 0.22 and later.",
             "ray_script_unknown",
         )
@@ -158,7 +162,9 @@ def _common_words(spec: WorkloadSpec, topology: Topology, budgets: tuple[_Budget
     return tuple(words)
 
 
-def _serve_words(spec: WorkloadSpec, words: tuple[str, ...], user_words: tuple[str, ...] | None = None) -> tuple[str, ...]:
+def _serve_words(
+    spec: WorkloadSpec, words: tuple[str, ...], user_words: tuple[str, ...] | None = None
+) -> tuple[str, ...]:
     names = ("--served-model-name", *spec.model.served_names) if spec.model.served_names else ()
     return (spec.model.path, *names, *words, *(spec.vllm_args if user_words is None else user_words))
 
@@ -194,9 +200,9 @@ def _ray_lines(
     limit = f"--ray_init_timeout={timeouts.distributed}"
     start = join_words(("bash", script, "leader", f"--ray_cluster_size={spec.pods}", limit))
     serve = join_words((*_SERVE, *_serve_words(spec, (*common, *_backend_words(spec)))))
-    # Two programs after one another need a shell, and a shell's operators do not survive being split at white space. So the
-    # line travels in a variable that the kubelet puts in as one word. Where the platform hands the whole string to
-    # `sh -c`, that outer shell reads `sh -c : && bash ... && exec vllm ...`: the leading `:` makes both readings the same.
+    # Two programs after one another need a shell, and a shell's operators do not survive being split at white space. So
+    # the line travels in a variable that the kubelet puts in as one word. Where the platform hands the whole string to
+    # `sh -c`, that outer shell reads `sh -c : && bash ... && exec vllm ...`: the leading `:` makes both readings equal.
     line = f": && {start} && exec {serve}"
     leader = CommandLine(("sh", "-c"), (f"$({RAY_LEADER_VARIABLE})",))
     follower = CommandLine(("bash", script), ("worker", f"--ray_address={traits.leader_address}", limit))

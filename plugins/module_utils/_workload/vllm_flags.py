@@ -19,6 +19,10 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.error im
 _BY_NUMBERING = "The plan gives every pod its place in the group; it follows from pods and gpus_per_pod."
 _BY_LAYOUT = "The plan lays the engines out over the pods; set data_parallel_size."
 _BY_PLATFORM = "The platform and its probe speak plain HTTP with serving.port."
+_SECRET = (
+    "A secret on a command line can be read by everybody who may see the pods. Use env with "
+    "{}: {{secret: ..., key: ...}}."
+)
 
 # Flags that the plan decides, or that would break what it decides, and what to do instead.
 _REFUSED: dict[tuple[str, ...], str] = {
@@ -47,12 +51,11 @@ _REFUSED: dict[tuple[str, ...], str] = {
     ("--uds",): _BY_PLATFORM,
     ("--ssl-keyfile",): _BY_PLATFORM,
     ("--ssl-certfile",): _BY_PLATFORM,
-    ("--api-key",): (
-        "A secret on a command line can be read by everybody who may see the pods. Use env with "
-        "VLLM_API_KEY: {secret: ..., key: ...}."
-    ),
+    ("--api-key",): _SECRET.format("VLLM_API_KEY"),
+    ("--hf-token",): _SECRET.format("HF_TOKEN"),
 }
 _INSTEAD = {flag: instead for flags, instead in _REFUSED.items() for flag in flags}
+REFUSED_FLAGS = frozenset(_INSTEAD)
 _LONG = tuple(flag for flag in _INSTEAD if flag.startswith("--"))
 # One-letter flags take their value without a space.
 _ATTACHED = re.compile(r"(-[nr])\d+")
@@ -63,7 +66,7 @@ _LEADER_ONLY = ("--api-server-count", "-asc")
 
 
 def flag_of(word: str) -> str | None:
-    """Return the flag that ``word`` gives in vLLM's own spelling (without value and dotted key), ``None`` for a value."""
+    """Return the flag of ``word`` in vLLM's own spelling, without value and dotted key; ``None`` for a value."""
     if not word.startswith("-") or word == "-" or _NUMBER.fullmatch(word):
         return None
     attached = _ATTACHED.fullmatch(word)
@@ -73,6 +76,19 @@ def flag_of(word: str) -> str | None:
     if name.startswith("--"):
         return name.partition(".")[0].replace("_", "-")
     return name.partition(".")[0]
+
+
+def refused_flag(flag: str) -> str | None:
+    """Return the refused flag that vLLM takes ``flag`` for (itself, negated or shortened), or ``None``."""
+    if flag in REFUSED_FLAGS:
+        return flag
+    if not flag.startswith("--"):
+        return None
+    positive = "--" + flag[len("--no-") :] if flag.startswith("--no-") else flag
+    if positive in REFUSED_FLAGS:
+        return positive
+    # argparse takes a unique beginning for the whole flag; no other flag of vLLM is a beginning of these.
+    return next((long for long in _LONG if long.startswith(flag) and len(flag) > len("--")), None)
 
 
 def check_flags(words: Sequence[str]) -> None:
@@ -86,7 +102,7 @@ def check_flags(words: Sequence[str]) -> None:
                     option, "The first word is not a flag.", "Begin with --flag; the model is given by model.path."
                 )
             continue
-        decided = _decided_flag(flag)
+        decided = refused_flag(flag)
         if decided is not None:
             raise OptionError.of(option, f"{decided} is not free.", _INSTEAD[decided], "flag_decided_by_plan")
 
@@ -117,15 +133,3 @@ def _followers_words(words: Sequence[str]) -> Iterator[str]:
             skip_values = flag in _LEADER_ONLY
         if not skip_values:
             yield word
-
-
-def _decided_flag(flag: str) -> str | None:
-    if flag in _INSTEAD:
-        return flag
-    if not flag.startswith("--"):
-        return None
-    positive = "--" + flag[len("--no-") :] if flag.startswith("--no-") else flag
-    if positive in _INSTEAD:
-        return positive
-    # argparse takes a unique beginning for the whole flag; no other flag of vLLM is a beginning of these.
-    return next((long for long in _LONG if long.startswith(flag) and len(flag) > len("--")), None)

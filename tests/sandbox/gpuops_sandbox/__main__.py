@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 from gpuops_sandbox import launcher
-from gpuops_sandbox.control_plane.sandbox import CLAIM, NAMESPACE
 
 MODEL_FOLDER = "input/Models/Mistral-Small-4-119B-2603"
 SERVING_USER = 2000
@@ -65,7 +64,7 @@ def _prepare(options: argparse.Namespace) -> int:
     state = launcher.status(options.state_dir.resolve())
     if state is None:
         raise launcher.LauncherError("no simulator runs there: start it with `up`")
-    destination = Path(state["volumes_directory"]) / NAMESPACE / CLAIM / options.model
+    destination = Path(state["volumes_directory"]) / state["namespace"] / state["claim"] / options.model
     if options.empty_model:
         destination.mkdir(parents=True, exist_ok=True)
         (destination / "config.json").write_text("{}\n", encoding="utf-8")

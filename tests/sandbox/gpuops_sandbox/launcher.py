@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpuops_sandbox.serving import listen
+from gpuops_sandbox.sockets import listen
 
 STATE_FILE = "state.json"
 PROCESS_FILE = "process.json"
@@ -33,6 +33,7 @@ LOG_FILE = "server.log"
 START_SECONDS = 60.0
 END_SECONDS = 45.0
 POLL_SECONDS = 0.02
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc")
 
 
@@ -63,6 +64,7 @@ def up(settings: Settings) -> dict[str, Any]:
     folder = settings.state_dir
     _check_possible(settings)
     _make_folder(folder)
+    before = {number: signal.signal(number, _interrupted) for number in SIGNALS}
     lifeline_read, lifeline_write = os.pipe()
     ends = [lifeline_read] if settings.foreground else []
     if settings.die_with_parent:
@@ -76,13 +78,16 @@ def up(settings: Settings) -> dict[str, Any]:
         _write_private(folder / STATE_FILE, state | {"pid": process.pid})
         if settings.foreground:
             print(f"simulator of the Run:ai control plane: {state['api_url']} ({folder / STATE_FILE})", flush=True)
-            _wait_in_foreground(process)
+            process.wait()
         return state
     except BaseException:
         os.close(lifeline_write)
-        _end_process(process.pid, _started_at(process.pid))
+        _end_process(process.pid, _started_at(process.pid), END_SECONDS if settings.foreground else 0.0)
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def down(folder: Path) -> bool:
@@ -95,7 +100,7 @@ def down(folder: Path) -> bool:
     if _started_at(pid) == started and state is not None:
         _ask_to_end(state)
         _await_end(pid, started, END_SECONDS)
-    _end_process(pid, started)
+    _end_process(pid, started, 1.0)
     shutil.rmtree(folder, ignore_errors=True)
     return True
 
@@ -164,7 +169,8 @@ def _await_ready(process: subprocess.Popen[bytes], descriptor: int, folder: Path
     text = b""
     with os.fdopen(descriptor, "rb") as pipe:
         if readable:
-            text = pipe.read()
+            # One line, not until the end of the pipe: `unshare` keeps it open as long as the server lives.
+            text = pipe.readline()
     if not text:
         lines = (folder / LOG_FILE).read_text(encoding="utf-8", errors="replace").strip().splitlines()
         raise LauncherError(f"the simulator did not start: {lines[-1] if lines else 'it wrote nothing'}")
@@ -172,13 +178,8 @@ def _await_ready(process: subprocess.Popen[bytes], descriptor: int, folder: Path
     return state
 
 
-def _wait_in_foreground(process: subprocess.Popen[bytes]) -> None:
-    def interrupted(number: int, frame: object) -> None:
-        raise LauncherError("interrupted", 128 + number)
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, interrupted)
-    process.wait()
+def _interrupted(number: int, frame: object) -> None:
+    raise LauncherError("interrupted", 128 + number)
 
 
 def _ask_to_end(state: dict[str, Any]) -> None:
@@ -196,11 +197,12 @@ def _ask_to_end(state: dict[str, Any]) -> None:
         return
 
 
-def _end_process(pid: int, started: str | None) -> None:
-    """Kill the server (with its namespaces) where it still is the process that was started."""
-    if started is not None and _started_at(pid) == started:
-        _await_end(pid, started, 1.0)
-    if started is not None and _started_at(pid) == started:
+def _end_process(pid: int, started: str | None, patience_seconds: float) -> None:
+    """Kill the server (with its namespaces) where it still is the process that was started and does not end itself."""
+    if started is None:
+        return
+    _await_end(pid, started, patience_seconds)
+    if _started_at(pid) == started:
         os.kill(pid, signal.SIGKILL)
         _await_end(pid, started, END_SECONDS)
 

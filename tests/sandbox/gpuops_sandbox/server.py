@@ -15,34 +15,12 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from gpuops_sandbox.cluster.inert_runtime import InertRuntime
-from gpuops_sandbox.control_plane.sandbox import NAMESPACE, PROJECT, USER, Sandbox, Size, make_sandbox
+from gpuops_sandbox.control_plane.sandbox import Size, make_sandbox
 from gpuops_sandbox.control_plane.switches import Switches
 from gpuops_sandbox.runtime.contract import PodRuntime
-from gpuops_sandbox.cluster.cluster import CLUSTER_NAME
-from gpuops_sandbox.serving import Certificate, make_certificate, serve, url_of
-
-
-def describe(sandbox: Sandbox, api: socket.socket, endpoint: socket.socket, certificate: Certificate) -> dict[str, Any]:
-    """Return what a client needs to know: addresses, credentials, names, folders."""
-    return {
-        "simulator": "gpuops_sandbox: a simulator of the Run:ai control plane, not Run:ai",
-        "api_url": url_of(api),
-        "admin_url": f"{url_of(api)}/sandbox",
-        "admin_token": sandbox.admin_token,
-        "endpoint_base": url_of(endpoint),
-        "ca_path": str(certificate.authority),
-        "client_id": sandbox.accounts.client_id,
-        "client_secret": sandbox.accounts.client_secret,
-        "username": USER,
-        "password": sandbox.user_password,
-        "project": PROJECT,
-        "namespace": NAMESPACE,
-        "cluster": CLUSTER_NAME,
-        "volumes_directory": str(sandbox.cluster.tables.volumes_directory),
-    }
+from gpuops_sandbox.serving import describe, make_certificate, serve
 
 
 def prepare_namespaces() -> None:
@@ -82,7 +60,7 @@ async def run(options: argparse.Namespace) -> None:
 
     def ready() -> None:
         with os.fdopen(options.ready_fd, "w", encoding="utf-8") as pipe:
-            json.dump(describe(sandbox, api, endpoint, certificate), pipe)
+            pipe.write(json.dumps(describe(sandbox, api, endpoint, certificate)) + "\n")
 
     try:
         await serve(sandbox, api, endpoint, certificate, ready)

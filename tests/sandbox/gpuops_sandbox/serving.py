@@ -11,19 +11,19 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import trustme
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from gpuops_sandbox.cluster.cluster import CLUSTER_NAME
 from gpuops_sandbox.control_plane.app import app_for
 from gpuops_sandbox.control_plane.faults import TRANSPORT, Application, Receive, Scope, Send
-from gpuops_sandbox.control_plane.sandbox import Sandbox
+from gpuops_sandbox.control_plane.sandbox import CLAIM, NAMESPACE, PROJECT, USER, Sandbox
 from gpuops_sandbox.endpoint import create_endpoint_app
+from gpuops_sandbox.sockets import ADDRESS, HOST, url_of
 
-HOST = "localhost"
-ADDRESS = "127.0.0.1"
-BACKLOG = 512
 KEEP_ALIVE_SECONDS = 75
 SHUTDOWN_SECONDS = 2
 
@@ -40,13 +40,12 @@ class Certificate:
 class TransportProtocol(H11Protocol):
     """Hands every request its transport, so that a fault can drop the connection."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a new connection."""
-        super().connection_made(transport)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         inner: Application = self.app
 
         async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
-            scope.setdefault("extensions", {})[TRANSPORT] = transport
+            scope.setdefault("extensions", {})[TRANSPORT] = self.transport
             await inner(scope, receive, send)
 
         self.app = with_transport
@@ -59,15 +58,6 @@ class QuietServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
-
-
-def listen() -> socket.socket:
-    """Return a listening socket on a free port of this machine's loopback."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((ADDRESS, 0))
-    listener.listen(BACKLOG)
-    return listener
 
 
 def make_certificate(folder: Path) -> Certificate:
@@ -83,9 +73,25 @@ def make_certificate(folder: Path) -> Certificate:
     return certificate
 
 
-def url_of(listener: socket.socket) -> str:
-    """Return the base address of a listening socket."""
-    return f"https://{HOST}:{listener.getsockname()[1]}"
+def describe(sandbox: Sandbox, api: socket.socket, endpoint: socket.socket, certificate: Certificate) -> dict[str, Any]:
+    """Return what a client needs to know: addresses, credentials, names, folders."""
+    return {
+        "simulator": "gpuops_sandbox: a simulator of the Run:ai control plane, not Run:ai",
+        "api_url": url_of(api),
+        "admin_url": f"{url_of(api)}/sandbox",
+        "admin_token": sandbox.admin_token,
+        "endpoint_base": url_of(endpoint),
+        "ca_path": str(certificate.authority),
+        "client_id": sandbox.accounts.client_id,
+        "client_secret": sandbox.accounts.client_secret,
+        "username": USER,
+        "password": sandbox.user_password,
+        "project": PROJECT,
+        "namespace": NAMESPACE,
+        "claim": CLAIM,
+        "cluster": CLUSTER_NAME,
+        "volumes_directory": str(sandbox.cluster.tables.volumes_directory),
+    }
 
 
 async def serve(

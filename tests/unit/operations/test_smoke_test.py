@@ -206,7 +206,7 @@ def test_an_endpoint_that_cannot_be_reached_from_here_leaves_it_unknown(
     assert statuses(verdict) == ["passed", "unknown", "unknown"]
     assert verdict.verdict == "unknown"
     assert causes(verdict) == [NOT_REACHABLE_FROM_HERE]
-    assert "serving.external" in verdict.findings[0].hint
+    assert "not external" in verdict.findings[0].evidence
 
 
 def test_refused_callers_are_told_which_token_was_sent(platform: ScriptedPlatform, stage: Stage) -> None:

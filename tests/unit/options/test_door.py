@@ -146,3 +146,17 @@ def test_connection_comes_from_the_environment_where_the_task_says_nothing(monke
     assert connection.runai.url == "https://other.run.ai"
     assert connection.runai.token == "token-from-environment"
     assert connection.project == "my-project"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"fabric": 0}, "fabric: int found, a dictionary needed."),
+        ({"fabric": {"kind": "tcp", "variables": [3]}}, "fabric.variables: list found, a list of dictionaries needed."),
+        ({"volumes": "nonsense"}, "volumes: str found, a list of dictionaries needed."),
+        ({"model": "path=/data/m"}, None),
+        ({"volumes": [{"claim": "c", "path": "/d"}]}, None),
+    ],
+)
+def test_nested_options_of_another_shape_are_named(changes: dict[str, Any], message: str | None) -> None:
+    assert workload_arguments().shape_error({**BASE, **changes}) == message

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import RunaiConnection
@@ -33,9 +34,9 @@ Make = Callable[..., Authenticator]
 
 @pytest.fixture
 def make(runai: RunaiConnection, host: Host, retry: Retry, time: FakeTime) -> Make:
-    def build(folder: Path | None = None, **changes: object) -> Authenticator:
+    def build(folder: Path | None = None, **changes: Any) -> Authenticator:
         surroundings = replace(host, temporary_directory=str(folder) if folder else None)
-        connection = replace(runai, **changes)  # type: ignore[arg-type]
+        connection = replace(runai, **changes)
         return Authenticator(connection, surroundings, Transport(), retry, wall_clock=time.clock)
 
     return build
@@ -207,12 +208,15 @@ class TestCache:
         assert [stat.S_IMODE(file.stat().st_mode) for file in self.files(tmp_path)] == [0o600]
         assert CANARY_SECRET not in self.files(tmp_path)[0].name + self.files(tmp_path)[0].read_text()
 
-    def test_a_token_from_the_cache_is_known_to_the_redactor(self, make: Make, tmp_path: Path, host: Host) -> None:
+    def test_a_token_from_the_cache_is_known_to_the_redactor(
+        self, server: ScriptedServer, runai: RunaiConnection, retry: Retry, make: Make, tmp_path: Path, time: FakeTime
+    ) -> None:
         make(tmp_path).token()
-        fresh = replace(host, redactor=type(host.redactor)())
-        assert fresh.redactor.text(CANARY_TOKEN) == CANARY_TOKEN
-        make(tmp_path)
-        assert host.redactor.text(CANARY_TOKEN) == MASK
+        next_task = Host(temporary_directory=str(tmp_path))
+        assert next_task.redactor.text(CANARY_TOKEN) == CANARY_TOKEN
+        Authenticator(runai, next_task, Transport(), retry, wall_clock=time.clock).token()
+        assert server.count("POST", V2) == 1
+        assert next_task.redactor.text(CANARY_TOKEN) == MASK
 
     def test_other_credentials_have_another_file(self, server: ScriptedServer, make: Make, tmp_path: Path) -> None:
         make(tmp_path).token()

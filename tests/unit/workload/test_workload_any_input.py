@@ -7,10 +7,6 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from workload_examples import RUNAI
-
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric import FabricDecision, FabricVariable
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.command_line import join_words
@@ -23,6 +19,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec im
     VolumeSpec,
     WorkloadSpec,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from workload_examples import RUNAI
 
 T = TypeVar("T")
 ANY_TEXT = st.text(max_size=12)
@@ -56,7 +55,9 @@ VOLUMES = st.lists(VOLUME, max_size=2, unique_by=lambda volume: volume.path).map
 VALUES = st.one_of(ANY_TEXT, st.builds(SecretReference, mostly("hub"), mostly("token")))
 NAMES = mostly("NCCL_IB_HCA", "HOME", "HF_TOKEN", "VLLM_HOST_IP", "NCCL_NET_GDR_LEVEL")
 ENV = st.dictionaries(NAMES, VALUES, max_size=3)
-ARGUMENTS = mostly("--max-model-len=256", "--enforce-eager", "--x=1", "--api-server-count", "--shutdown-timeout", "-cc.mode=1")
+ARGUMENTS = mostly(
+    "--max-model-len=256", "--enforce-eager", "--x=1", "--api-server-count", "--shutdown-timeout", "-cc.mode=1"
+)
 FABRICS = st.one_of(
     st.none(),
     st.builds(
@@ -95,7 +96,7 @@ SPECS = st.builds(
 
 
 @given(SPECS)
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1000)
 def test_any_workload_gives_a_plan_or_one_clear_refusal(spec: WorkloadSpec) -> None:
     try:
         plan = plan_workload(spec, RUNAI)

@@ -6,6 +6,12 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import PodField
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
+    ModelSpec,
+    SecretReference,
+    ServingSpec,
+)
 from workload_examples import (
     INFINIBAND,
     MODEL,
@@ -14,13 +20,6 @@ from workload_examples import (
     texts_of,
     variable_of,
     words_of,
-)
-
-from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import PodField
-from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
-    ModelSpec,
-    SecretReference,
-    ServingSpec,
 )
 
 SERVE = ["vllm", "serve", MODEL, "--served-model-name", "mistral4", "--host", "0.0.0.0", "--port", "8000"]
@@ -122,7 +121,10 @@ def test_user_arguments_follow_and_their_budgets_win() -> None:
     assert words[-len(arguments) :] == list(arguments)
     assert "--distributed-timeout-seconds" not in words
     by_name = {decision.name: decision for decision in plan.decisions}
-    assert (by_name["--distributed-timeout-seconds"].value, by_name["--distributed-timeout-seconds"].source) == ("60", "user")
+    assert (by_name["--distributed-timeout-seconds"].value, by_name["--distributed-timeout-seconds"].source) == (
+        "60",
+        "user",
+    )
 
 
 def test_followers_get_no_argument_of_the_http_server() -> None:
@@ -160,7 +162,9 @@ def test_a_key_of_vllm_moves_the_probe_and_is_explained() -> None:
 def test_ray_uses_the_script_of_the_version(image: str, script: str) -> None:
     plan = plan_of(image=image, distributed_executor_backend="ray")
     line = texts_of(plan.leader)["GPUOPS_RAY_LEADER"]
-    assert line.startswith(f": && bash {script} leader --ray_cluster_size=2 --ray_init_timeout=1800 && exec vllm serve ")
+    assert line.startswith(
+        f": && bash {script} leader --ray_cluster_size=2 --ray_init_timeout=1800 && exec vllm serve "
+    )
     assert "--distributed-executor-backend ray" in line
     assert "--nnodes" not in line
     assert plan.follower is not None
@@ -176,5 +180,3 @@ def test_recipe_values_are_explained() -> None:
     assert about == {"env": "warning", **{f"env.{name}": "info" for name in values}}
     assert causes_of(plan)["rdma_without_resource"] == "warning"
     assert "rdma_without_resource" not in causes_of(plan_of(env=values, fabric=INFINIBAND))
-
-

@@ -9,8 +9,6 @@ import dataclasses
 from typing import Any
 
 import pytest
-from workload_examples import INFINIBAND, RECIPE, RUNAI, causes_of, plan_of, workload
-
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric import FabricDecision, FabricVariable
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.planner import plan_workload
@@ -21,6 +19,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec im
     ServingSpec,
     VolumeSpec,
 )
+from workload_examples import INFINIBAND, RECIPE, RUNAI, causes_of, plan_of, workload
 
 DATA = VolumeSpec("my-project-models", "/data")
 
@@ -87,7 +86,11 @@ REFUSALS: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"env": {"RUNAI_PROJECT": "x"}}, "env.RUNAI_PROJECT", ["platform"]),
     ({"env": {"A": "x\0y"}}, "env.A", ["NUL"]),
     ({"env": {"A": SecretReference("s", "")}}, "env.A", ["{secret: ..., key: ...}"]),
-    ({"fabric": FabricDecision("tcp", variables=(FabricVariable("", "x"),))}, "fabric.variables[0].name", ["not a name"]),
+    (
+        {"fabric": FabricDecision("tcp", variables=(FabricVariable("", "x"),))},
+        "fabric.variables[0].name",
+        ["not a name"],
+    ),
     ({"fabric": FabricDecision("tcp", resources={"rdma/ib": 0})}, "fabric.resources", ["rdma/ib"]),
 ]
 
@@ -134,16 +137,32 @@ def test_flags_that_the_plan_decides_are_refused(words: list[str], option: str, 
     assert instead in caught.value.message
 
 
-@pytest.mark.parametrize("words", [["--api-key", "hunter2"], ["--api-key=hunter2"], ["--api_key=hunter2"]])
-def test_an_api_key_is_never_an_argument_and_never_repeated(words: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "variable"),
+    [
+        (["--api-key", "hunter2"], "VLLM_API_KEY: {secret"),
+        (["--api-key=hunter2"], "VLLM_API_KEY: {secret"),
+        (["--api_key=hunter2"], "VLLM_API_KEY: {secret"),
+        (["--hf-token", "hunter2"], "HF_TOKEN: {secret"),
+    ],
+)
+def test_a_secret_is_never_an_argument_and_never_repeated(words: list[str], variable: str) -> None:
     with pytest.raises(OptionError) as caught:
         plan_of(vllm_args=tuple(words))
     assert "hunter2" not in caught.value.message
-    assert "VLLM_API_KEY" in caught.value.message
+    assert variable in caught.value.message
 
 
 def test_free_flags_pass() -> None:
-    words = ("--model-impl", "auto", "-cc.mode=1", "-cc.backend=eager", "--max-model-len", "-1", "--no-enable-prefix-caching")
+    words = (
+        "--model-impl",
+        "auto",
+        "-cc.mode=1",
+        "-cc.backend=eager",
+        "--max-model-len",
+        "-1",
+        "--no-enable-prefix-caching",
+    )
     assert plan_of(vllm_args=words).leader.arguments[-len(words) :] == words
 
 

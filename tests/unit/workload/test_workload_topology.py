@@ -8,12 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.topology import decide_topology, fitting_sizes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from workload_examples import plan_of, workload
-
-from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
-from ansible_collections.gpuops.inference.plugins.module_utils._workload.topology import decide_topology, fitting_sizes
 
 LAYOUTS: list[tuple[dict[str, Any], tuple[int, int, int]]] = [
     ({"pods": 2, "gpus_per_pod": 2}, (2, 2, 1)),
@@ -72,7 +71,13 @@ REFUSED: list[tuple[dict[str, Any], str, list[str]]] = [
         ["more than the 2 GPUs of one pod", "allow_cross_pod_tp", "pipeline_parallel_size 2"],
     ),
     (
-        {"pods": 3, "gpus_per_pod": 4, "tensor_parallel_size": 6, "pipeline_parallel_size": 2, "allow_cross_pod_tp": True},
+        {
+            "pods": 3,
+            "gpus_per_pod": 4,
+            "tensor_parallel_size": 6,
+            "pipeline_parallel_size": 2,
+            "allow_cross_pod_tp": True,
+        },
         "tensor_parallel_size",
         ["middle of a pod"],
     ),
@@ -85,7 +90,9 @@ REFUSED: list[tuple[dict[str, Any], str, list[str]]] = [
 
 
 @pytest.mark.parametrize(("changes", "option", "parts"), REFUSED)
-def test_refused_layouts_say_what_is_wrong_and_what_fits(changes: dict[str, Any], option: str, parts: list[str]) -> None:
+def test_refused_layouts_say_what_is_wrong_and_what_fits(
+    changes: dict[str, Any], option: str, parts: list[str]
+) -> None:
     with pytest.raises(OptionError) as caught:
         plan_of(**changes)
     assert caught.value.message.startswith(f"{option}: ")
@@ -93,7 +100,7 @@ def test_refused_layouts_say_what_is_wrong_and_what_fits(changes: dict[str, Any]
 
 
 @given(st.integers(1, 12), st.integers(1, 8))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_what_is_said_to_fit_is_accepted(pods: int, gpus_per_pod: int) -> None:
     for tensor, pipeline, data in fitting_sizes(pods, gpus_per_pod):
         spec = workload(

@@ -6,10 +6,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from workload_examples import plan_of, texts_of, words_of
-
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.timeouts import decide_timeouts
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.vllm_versions import (
@@ -17,6 +13,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.vllm_ve
     features_of,
     parse_image,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from workload_examples import plan_of, texts_of, words_of
 
 DIGEST = "@sha256:" + "0" * 64
 
@@ -53,12 +52,12 @@ def test_the_stated_version_wins_but_a_floating_tag_stays_a_warning() -> None:
 
 @pytest.mark.parametrize("image", ["", " ", "a b:c", "registry/x:", ":v1", "x@", "registry/@sha256:0"])
 def test_what_is_no_image_reference(image: str) -> None:
-    with pytest.raises(OptionError, match="^image: "):
+    with pytest.raises(OptionError, match=r"^image: "):
         parse_image(image)
 
 
 @given(st.text(max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_text_is_an_image_or_an_option_error(image: str) -> None:
     try:
         decide_version(image, None)
@@ -116,7 +115,7 @@ def test_budgets(start: int, distributed: int, engine_ready: int) -> None:
 
 
 @given(st.integers(10, 86400))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_budgets_end_in_order(start: int) -> None:
     timeouts = decide_timeouts(start)
     assert 0 < timeouts.distributed < timeouts.engine_ready < timeouts.start

@@ -10,10 +10,6 @@ import shlex
 import subprocess
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from workload_examples import RUNAI, expand_as_kubelet, group_variables, plan_of, texts_of, words_of, workload
-
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.command_line import (
     check_words,
@@ -23,6 +19,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.command
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import PodTemplate
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.planner import plan_workload
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from workload_examples import RUNAI, expand_as_kubelet, group_variables, plan_of, texts_of, words_of, workload
 
 SAFE = st.text("abzAZ059_@%+=:,./-", min_size=1, max_size=12)
 PLACEHOLDER = st.sampled_from(["$(LWS_LEADER_ADDRESS)", "$(LWS_GROUP_SIZE)", "--node-rank=$(LWS_WORKER_INDEX)"])
@@ -38,7 +37,7 @@ def words_of_shell(line: str) -> list[str]:
 
 
 @given(WORDS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_accepted_words_come_back_under_every_splitting(words: list[str]) -> None:
     line = join_words(words)
     variables = group_variables(1, 2)
@@ -50,7 +49,7 @@ def test_accepted_words_come_back_under_every_splitting(words: list[str]) -> Non
 
 
 @given(ANY_WORDS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_words_are_either_accepted_and_survive_or_refused_by_name(words: list[str]) -> None:
     try:
         line = join_words(words, "vllm_args")
@@ -61,7 +60,7 @@ def test_words_are_either_accepted_and_survive_or_refused_by_name(words: list[st
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=30))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_environment_values_come_back_after_the_kubelet(value: str) -> None:
     assert expand_as_kubelet(protect_expansion(value), {"HOME": "/root", "": "x"}) == value
 
@@ -73,7 +72,13 @@ def test_environment_values_with_dollars(value: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "seen"),
-    [("$(HOME)/x", "/root/x"), ("$$(HOME)", "$(HOME)"), ("$(NOT_SET)", "$(NOT_SET)"), ("$HOME $", "$HOME $"), ("$(x", "$(x")],
+    [
+        ("$(HOME)/x", "/root/x"),
+        ("$$(HOME)", "$(HOME)"),
+        ("$(NOT_SET)", "$(NOT_SET)"),
+        ("$HOME $", "$HOME $"),
+        ("$(x", "$(x"),
+    ],
 )
 def test_the_kubelet_of_the_tests_expands_like_kubernetes(value: str, seen: str) -> None:
     assert expand_as_kubelet(value, {"HOME": "/root"}) == seen
@@ -123,12 +128,14 @@ def argv_of(pod: PodTemplate, splitting: str) -> list[str]:
 def test_the_ray_leader_runs_script_then_vllm_under_every_splitting(splitting: str) -> None:
     leader = plan_of(distributed_executor_backend="ray").leader
     # Stand-ins for bash and vllm that only say how they were called.
-    prepare = "bash() { echo bash \"$@\"; }; vllm() { echo vllm \"$@\"; }; "
+    prepare = 'bash() { echo bash "$@"; }; vllm() { echo vllm "$@"; }; '
     argv = argv_of(leader, splitting)
     spied = [prepare_line(word, prepare) for word in argv]
     output = subprocess.run(spied, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
     first, second = output.splitlines()
-    assert first.startswith("bash /vllm-workspace/examples/ray_serving/multi-node-serving.sh leader --ray_cluster_size=2")
+    assert first.startswith(
+        "bash /vllm-workspace/examples/ray_serving/multi-node-serving.sh leader --ray_cluster_size=2"
+    )
     assert second.startswith("vllm serve /data/input/Models/Mistral-Small-4-119B-2603 --served-model-name mistral4")
     assert second.endswith("--distributed-executor-backend ray")
 

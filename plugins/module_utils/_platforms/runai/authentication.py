@@ -20,6 +20,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connec
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai import refusals
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.retry import Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.token_cache import Token, TokenCache
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.tolerant import mapping
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transport import (
     HttpError,
     HttpReply,
@@ -176,8 +177,7 @@ class Authenticator:
         """Return the token that ``runai login`` left, provided that it was issued by this control plane."""
         folder = os.path.expanduser(CLI_FOLDER)
         settings = _json_file(os.path.join(folder, "config.json"))
-        control_plane = settings.get("control_plane")
-        address = control_plane.get("url") if isinstance(control_plane, Mapping) else None
+        address = mapping(settings.get("control_plane")).get("url")
         if not isinstance(address, str) or _origin(address) != _origin(self._connection.url):
             found = f"the command line is logged in at {address}." if address else "the command line is not logged in."
             raise OptionError.of(
@@ -212,20 +212,18 @@ def _has_no_v2(reply: HttpReply) -> bool:
 
 def _object(reply: HttpReply) -> Mapping[str, Any]:
     try:
-        content = reply.json()
+        return mapping(reply.json())
     except ValueError:
         return {}
-    return content if isinstance(content, Mapping) else {}
 
 
 def _json_file(path: str) -> Mapping[str, Any]:
     """Return the JSON object of a file, or an empty one."""
     try:
         with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+            return mapping(json.load(file))
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, Mapping) else {}
 
 
 def _origin(address: str) -> tuple[str | None, int | None]:

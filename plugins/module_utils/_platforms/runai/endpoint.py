@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
+    ENDPOINT_NOT_TRUSTED,
     ENDPOINT_UNREACHABLE,
     NO_ANSWER_IN_TIME,
     NOT_REACHABLE_FROM_HERE,
@@ -31,11 +32,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transp
     Transport,
     Trust,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError, OptionError
 
 NO_TOKEN = "no token"
 ENDPOINT_TOKEN = "endpoint_token"
 PLATFORM_TOKEN = "the platform's token"
+_CAUSES = {TIMED_OUT: NO_ANSWER_IN_TIME, UNTRUSTED: ENDPOINT_NOT_TRUSTED}
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class EndpointClient:
     ) -> None:
         self._connection = connection
         self._platform_token = platform_token
+        self._has_renewed = False
         trust = Trust(connection.validate_certs, connection.ca_path or platform_ca_path)
         self._transport = transport or Transport(_usable(trust), UNTRUSTED_ANSWER_BYTES)
 
@@ -75,29 +78,45 @@ class EndpointClient:
             )
         token, credential = self._token_for(endpoint)
         reply = self._send(endpoint, method, path, body, token, time_limit)
-        if reply.status == 401 and credential == PLATFORM_TOKEN and token is not None:
-            # A request that was not let in was not carried out; the token may have ended in the meantime.
-            renewed = self._platform_token.renew(token)
+        renewed = self._renewed_token(token) if reply.status == 401 and credential == PLATFORM_TOKEN else None
+        if renewed is not None:
             reply = self._send(endpoint, method, path, body, renewed, time_limit)
         return HttpAnswer(reply.status, reply.text(), reply.seconds, credential)
 
+    def _renewed_token(self, refused: str | None) -> str | None:
+        """Return another token, once: the refused one may have ended. ``None`` where there is none to be had.
+
+        A request that was not let in was not carried out, so it can be sent again whatever it is.
+        """
+        if refused is None or self._has_renewed:
+            return None
+        self._has_renewed = True
+        try:
+            return self._platform_token.renew(refused)
+        except GpuopsError:
+            return None
+
     def _token_for(self, endpoint: Endpoint) -> tuple[str | None, str]:
         """Return the token to send and its name. The platform's goes only where its access rule wants it, verified."""
-        encrypted = endpoint.url.startswith("https://")
         if self._connection.token:
-            if not encrypted:
-                raise Unreachable(f"{endpoint.url} is not encrypted, so endpoint_token is not sent there.")
+            self._require_encryption(endpoint, ENDPOINT_TOKEN)
             return self._connection.token, ENDPOINT_TOKEN
         if not endpoint.requires_platform_token:
             return None, NO_TOKEN
-        if not encrypted:
-            raise Unreachable(f"{endpoint.url} is not encrypted, so the platform's token is not sent there.")
+        self._require_encryption(endpoint, PLATFORM_TOKEN)
         if not self._connection.validate_certs:
             raise Unreachable(
                 "the platform's token is sent over verified TLS only: set endpoint_ca_path instead of"
-                " endpoint_validate_certs: false, or give an endpoint_token."
+                " endpoint_validate_certs: false, or give an endpoint_token.",
+                ENDPOINT_NOT_TRUSTED,
             )
         return self._platform_token.current(), PLATFORM_TOKEN
+
+    @staticmethod
+    def _require_encryption(endpoint: Endpoint, credential: str) -> None:
+        if not endpoint.url.startswith("https://"):
+            reason = f"{endpoint.url} is not encrypted, so {credential} is not sent there."
+            raise Unreachable(reason, ENDPOINT_NOT_TRUSTED)
 
     def _send(
         self,
@@ -118,9 +137,8 @@ class EndpointClient:
         try:
             return self._transport.request(method, endpoint.url + path, headers, content, time_limit)
         except HttpError as error:
-            cause = NO_ANSWER_IN_TIME if error.kind == TIMED_OUT else ENDPOINT_UNREACHABLE
-            untrusted = error.kind == UNTRUSTED
-            hint = " Set endpoint_ca_path to the file of its certificate authority." if untrusted else ""
+            hint = " Set endpoint_ca_path to the file of its certificate authority." if error.kind == UNTRUSTED else ""
+            cause = _CAUSES.get(error.kind, ENDPOINT_UNREACHABLE)
             raise Unreachable(f"{endpoint.url}: {error.reason}.{hint}", cause) from None
 
 

@@ -27,6 +27,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
     annotation_of,
     read_record,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.tolerant import (
+    mapping,
+    mappings,
+    whole_number,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import (
     DISTRIBUTED,
     INFERENCE,
@@ -71,8 +76,7 @@ def kinds_to_try(entry: Record) -> tuple[str, ...]:
 def live_workload(name: str, kind: str, entry: Record, definition: Record | None) -> LiveWorkload:
     """Return a workload from what the list says about it and what it consists of (``None``: not of our kinds)."""
     content = definition or {}
-    spec = content.get("spec")
-    spec = spec if isinstance(spec, Mapping) else {}
+    spec = mapping(content.get("spec"))
     body = normalised({"spec": spec})
     phase = DELETING if phase_of(content) == DELETING else phase_of(entry)
     annotation = annotation_of(spec)
@@ -91,18 +95,17 @@ def live_workload(name: str, kind: str, entry: Record, definition: Record | None
 
 def replicas_of(kind: str, body: Record) -> int | None:
     """Return the number of replicas that a body states; ``None`` where the platform scales between two bounds."""
-    spec = body.get("spec") or {}
+    spec = mapping(body.get("spec"))
     if kind == DISTRIBUTED:
-        return int(spec.get("replicas", 1))
-    bounds = spec.get("autoscaling") or {}
-    lowest, highest = bounds.get("minReplicas"), bounds.get("maxReplicas")
-    return int(highest) if highest is not None and lowest == highest else None
+        return whole_number(spec.get("replicas"), 1)
+    bounds = mapping(spec.get("autoscaling"))
+    lowest, highest = (whole_number(bounds.get(bound), -1) for bound in ("minReplicas", "maxReplicas"))
+    return highest if lowest == highest >= 0 else None
 
 
 def pods_per_replica(kind: str, body: Record) -> int:
     """Return the pods of one replica: ``workers`` leaves the leader out."""
-    spec = body.get("spec") or {}
-    return int(spec.get("workers", 0)) + 1 if kind == DISTRIBUTED else 1
+    return whole_number(mapping(body.get("spec")).get("workers"), 0) + 1 if kind == DISTRIBUTED else 1
 
 
 def workload_status(
@@ -128,14 +131,13 @@ def endpoint_of(entry: Record, body: Record) -> Endpoint | None:
     addresses = [
         address
         for key in ("endpoints", "urls", "externalConnections")
-        for item in entry.get(key) or []
+        for item in _listed(entry.get(key))
         for address in _addresses(item)
     ]
     if not addresses:
         return None
     best = next((address for address in addresses if _is_external(address)), addresses[0])
-    spec = body.get("spec") or {}
-    access = (spec.get("servingPort") or {}).get("authorizationType", "public")
+    access = mapping(mapping(body.get("spec")).get("servingPort")).get("authorizationType", "public")
     return Endpoint(best.rstrip("/"), _is_external(best), access != "public")
 
 
@@ -143,45 +145,42 @@ def history_messages(records: Sequence[Record]) -> tuple[str, ...]:
     """Return what the recorded phases say, newest first: the message of a phase that has passed is only there."""
     texts = []
     for record in records:
-        update = (record.get("spec") or {}).get("phaseUpdate")
-        if isinstance(update, Mapping) and update.get("phaseMessage"):
+        update = mapping(mapping(record.get("spec")).get("phaseUpdate"))
+        if update.get("phaseMessage"):
             texts.append(str(update["phaseMessage"]))
     return tuple(dict.fromkeys(texts))
 
 
 def _is_labelled(spec: Record) -> bool:
-    leader = spec.get("leader")
-    holder = leader if isinstance(leader, Mapping) else spec
     return any(
-        isinstance(label, Mapping) and label.get("name") == MANAGED_BY_LABEL and label.get("value") == MANAGED_BY
-        for label in holder.get("labels") or []
+        label.get("name") == MANAGED_BY_LABEL and label.get("value") == MANAGED_BY
+        for label in mappings((mapping(spec.get("leader")) or spec).get("labels"))
     )
 
 
 def _messages(entry: Record) -> tuple[str, ...]:
     """Return the platform's own sentences: why pods are not scheduled, then what it says of the phase."""
     texts = []
-    for pending in entry.get("pendingSchedulingMessages") or []:
-        if isinstance(pending, Mapping):
-            reason = str(pending.get("phaseReason") or pending.get("reason") or "")
-            said = str(pending.get("userMessage") or "")
-            texts.append(": ".join(part for part in (reason, said) if part))
+    for pending in mappings(entry.get("pendingSchedulingMessages")):
+        reason = str(pending.get("phaseReason") or pending.get("reason") or "")
+        said = str(pending.get("userMessage") or "")
+        texts.append(": ".join(part for part in (reason, said) if part))
     texts += [str(entry.get(key) or "") for key in ("phaseReason", "phaseMessage")]
     return tuple(dict.fromkeys(text for text in texts if text))
 
 
 def _pod(live: LiveWorkload, pod: Record) -> PodStatus:
-    containers = [entry for entry in pod.get("containers") or [] if isinstance(entry, Mapping)]
+    images = [str(container["image"]) for container in mappings(pod.get("containers")) if container.get("image")]
     name = str(pod.get("name") or "")
     return PodStatus(
         name=name,
         handle=str(pod.get("id") or name),
         phase=str(pod.get("k8sPhase") or pod.get("phase") or "Unknown"),
         role="leader" if live.kind == INFERENCE else _role(live.name, name),
-        machine=pod.get("nodeName") or None,
-        address=pod.get("ip") or None,
-        created=pod.get("createdAt") or None,
-        image=str(containers[0]["image"]) if containers and containers[0].get("image") else None,
+        machine=_text(pod.get("nodeName")),
+        address=_text(pod.get("ip")),
+        created=_text(pod.get("createdAt")),
+        image=images[0] if images else None,
     )
 
 
@@ -194,8 +193,7 @@ def _role(workload: str, pod: str) -> str:
 
 
 def _event(event: Record) -> PlatformEvent:
-    involved = event.get("involvedObject")
-    involved = involved if isinstance(involved, Mapping) else {}
+    involved = mapping(event.get("involvedObject"))
     return PlatformEvent(
         time=str(event.get("createdAt") or ""),
         kind=str(event.get("type") or ""),
@@ -203,6 +201,14 @@ def _event(event: Record) -> PlatformEvent:
         message=str(event.get("message") or ""),
         object=str(involved.get("name") or ""),
     )
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if value else None
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else ()
 
 
 def _addresses(item: Any) -> list[str]:

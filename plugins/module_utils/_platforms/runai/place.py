@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import RunaiClient
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.refusals import ApiError
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.tolerant import mapping
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.versions import Version, parse_version
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
@@ -99,8 +100,7 @@ class Place:
 
 
 def _project(entry: Mapping[str, Any]) -> Project:
-    status = entry.get("status")
-    status = status if isinstance(status, Mapping) else {}
+    status = mapping(entry.get("status"))
     return Project(
         name=str(entry.get("name")),
         handle=str(entry.get("id")),
@@ -111,16 +111,12 @@ def _project(entry: Mapping[str, Any]) -> Project:
 
 
 def _cluster(entry: Mapping[str, Any]) -> Cluster:
-    status = entry.get("status")
-    status = status if isinstance(status, Mapping) else {}
-    dependencies = status.get("dependencies")
-    groups = dependencies.values() if isinstance(dependencies, Mapping) else ()
+    status = mapping(entry.get("status"))
     missing = [
         str(name)
-        for group in groups
-        if isinstance(group, Mapping)
-        for name, found in group.items()
-        if isinstance(found, Mapping) and found.get("available") is False
+        for group in mapping(status.get("dependencies")).values()
+        for name, found in mapping(group).items()
+        if mapping(found).get("available") is False
     ]
     return Cluster(
         name=str(entry.get("name") or ""),

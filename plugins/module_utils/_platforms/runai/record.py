@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import AppliedRecord
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.tolerant import mapping, mappings
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import RECORD_ANNOTATION
 from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import canonical_json, hash_clear_value
 
@@ -85,16 +86,14 @@ def with_annotation(spec: Mapping[str, Any], text: str) -> dict[str, Any]:
 
 def annotation_of(spec: Mapping[str, Any]) -> str | None:
     """Return the record's text of a spec as the API returned it, or ``None``."""
-    leader = spec.get("leader")
-    holder = leader if isinstance(leader, Mapping) else spec
-    for entry in holder.get("annotations") or []:
-        if isinstance(entry, Mapping) and entry.get("name") == RECORD_ANNOTATION and entry.get("value"):
+    for entry in mappings((mapping(spec.get("leader")) or spec).get("annotations")):
+        if entry.get("name") == RECORD_ANNOTATION and isinstance(entry.get("value"), str):
             return str(entry["value"])
     return None
 
 
 def _annotated(holder: Mapping[str, Any], text: str) -> dict[str, Any]:
-    others = [entry for entry in holder.get("annotations") or [] if entry.get("name") != RECORD_ANNOTATION]
+    others = [entry for entry in mappings(holder.get("annotations")) if entry.get("name") != RECORD_ANNOTATION]
     return {**holder, "annotations": [*others, {"name": RECORD_ANNOTATION, "value": text}]}
 
 

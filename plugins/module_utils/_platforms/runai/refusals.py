@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms import transport
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.tolerant import mapping, mappings
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.redaction import Redactor
@@ -117,7 +118,7 @@ def _error_object(reply: transport.HttpReply) -> Mapping[str, Any]:
         content = reply.json()
     except ValueError:
         return {}
-    return content if isinstance(content, Mapping) else {}
+    return mapping(content)
 
 
 def _said(content: Mapping[str, Any], reply: transport.HttpReply) -> str:
@@ -136,18 +137,16 @@ def _ended(text: str) -> str:
 
 def _compliance_findings(content: Mapping[str, Any]) -> list[Finding]:
     """Return one finding per policy rule that the body breaks (``complianceIssues``)."""
-    issues = content.get("complianceIssues")
     findings = []
-    for issue in issues if isinstance(issues, list) else []:
-        if isinstance(issue, Mapping):
-            rule = f" (rule {issue['rule']})" if issue.get("rule") else ""
-            findings.append(
-                Finding(
-                    ERROR,
-                    "policy_violation",
-                    f"{_ended(str(issue.get('details') or 'against the policy of the project'))}",
-                    f"The project's Run:ai policy decides this{rule}: change the value or ask its administrator.",
-                    str(issue.get("field") or ""),
-                )
+    for issue in mappings(content.get("complianceIssues")):
+        rule = f" (rule {issue['rule']})" if issue.get("rule") else ""
+        findings.append(
+            Finding(
+                ERROR,
+                "policy_violation",
+                _ended(str(issue.get("details") or "this is against the policy of the project")),
+                f"The project's Run:ai policy decides this{rule}: change the value or ask its administrator.",
+                str(issue.get("field") or ""),
             )
+        )
     return findings

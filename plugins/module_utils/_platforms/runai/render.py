@@ -195,7 +195,7 @@ def _security(run_as: RunAsSpec) -> Body:
         "uidGidSource": "custom",
         "runAsUid": run_as.uid,
         "runAsGid": run_as.gid,
-        "runAsNonRoot": run_as.uid != 0,
+        "runAsNonRoot": True,
         "supplementalGroups": ",".join(str(group) for group in run_as.supplemental_groups),
     }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gpuops_sandbox.cluster.events import record_workload_event
 from gpuops_sandbox.cluster.group import Group
-from gpuops_sandbox.cluster.objects import Kind, Machine, PhaseUpdate, Pod, Project, Workload
+from gpuops_sandbox.cluster.objects import Kind, Machine, PhaseUpdate, Pod, Project, Workload, is_service_name
 from gpuops_sandbox.cluster.phases import phase_of
 from gpuops_sandbox.cluster.scheduler import Blocked, Scheduler
 from gpuops_sandbox.cluster.volumes import Tables, make_new_claims, missing_claim
@@ -22,7 +22,6 @@ from gpuops_sandbox.runtime.contract import PodRuntime
 CLUSTER_ID = "71f69d83-ba66-4822-adf5-55ce55efd210"
 CLUSTER_NAME = "sandbox-cluster"
 RECONCILE_SECONDS = 0.5
-LONGEST_WORKLOAD_NAME = 63  # LeaderWorkerSet names its headless service after itself: DNS-1035
 NO_LWS = 'no matches for kind "LeaderWorkerSet" in version "leaderworkerset.x-k8s.io/v1"'
 NO_KNATIVE = 'no matches for kind "Service" in version "serving.knative.dev/v1"'
 
@@ -166,8 +165,8 @@ class Cluster:
         missing = NO_LWS if not self.switches.lws_installed else None
         if workload.kind is Kind.SINGLE:
             missing = None if self.switches.inference_available else NO_KNATIVE
-        elif len(workload.name) > LONGEST_WORKLOAD_NAME:
-            missing = f"metadata.name: Invalid value: {workload.name!r}: must be a DNS-1035 label of at most 63 characters"
+        elif not is_service_name(workload.name):
+            missing = f"name {workload.name!r} is not a DNS-1035 label of at most 63 characters"
         if missing is not None:
             workload.failure = missing
             record_workload_event(workload, "FailedCreate", missing, warning=True, source="runai")

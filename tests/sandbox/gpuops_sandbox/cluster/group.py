@@ -52,7 +52,6 @@ class Group:
         self._wake = asyncio.Event()
         self._recreate = False
         self._removed = False
-        self._preempted = False
         self._leader_first = workload.kind is Kind.DISTRIBUTED and workload.spec.get("startupPolicy") == "LeaderReady"
         self._restarts_alone = workload.kind is Kind.SINGLE or workload.spec.get("restartPolicy") == "None"
         size = 1 + workload.followers
@@ -83,9 +82,7 @@ class Group:
         if self.waiting != why:
             self.waiting = why
             for pod in self.unplaced():
-                record_pod_event(
-                    self.workload, pod, "FailedScheduling", why.message, warning=True, source=SCHEDULER
-                )
+                record_pod_event(self.workload, pod, "FailedScheduling", why.message, warning=True, source=SCHEDULER)
         self._control.changed(self.workload)
 
     def preempt(self, by: Workload) -> None:
@@ -93,7 +90,6 @@ class Group:
         for pod in self.pods:
             message = f"Preempted by {by.project.namespace}/{by.name}"
             record_pod_event(self.workload, pod, "Preempted", message, warning=True, source=SCHEDULER)
-        self._preempted = True
         self._disturb()
 
     # What the workload and the admin see
@@ -115,6 +111,7 @@ class Group:
         """A pod object was deleted from outside: LeaderWorkerSet makes it anew (alone, or with its whole group)."""
         record_pod_event(self.workload, pod, "Killing", "Stopping container workload", warning=False, source="kubelet")
         self._report_recreation(pod)
+        self.restarts += 1
         self._disturb()
 
     async def remove(self) -> None:
@@ -144,8 +141,6 @@ class Group:
             await self._end_pods(GRACE_SECONDS)
             self._control.reschedule()
             if not self._removed:
-                self.restarts += 0 if self._preempted else 1
-                self._preempted = False
                 await self._sleep(self._control.switches.recreate_seconds)
                 self.terminating = False
 
@@ -199,6 +194,7 @@ class Group:
         if self._restarts_alone:
             return True
         self._report_recreation(pod)
+        self.restarts += 1
         self._disturb()
         return False
 

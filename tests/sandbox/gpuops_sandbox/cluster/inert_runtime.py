@@ -4,45 +4,47 @@
 """A pod runtime that starts no process: its pods are ready at once and answer by a call.
 
 A stand-in for tests of the control plane and of its clients (hundreds of workloads, faults, kill points). Nothing about
-an engine is claimed from it. It obeys the same ``STAND_IN_*`` variables as the stand-in image of the real runtime, as
-far as they are listed here:
-
-* ``STAND_IN_EXIT_CODE`` (with ``STAND_IN_EXIT_AFTER`` seconds, default 0): the pod ends with that code;
-* ``STAND_IN_NEVER_READY``: ``/health`` answers 503 for ever;
-* ``STAND_IN_CHAT_STATUS``: completions answer with that status; ``STAND_IN_CHAT_HANGS``: they never answer.
+an engine is claimed from it. Its pods answer and fail like the stand-in image of the real runtime, by the same
+``STAND_IN_*`` variables (``runtime/stand_in_server.py``), but for ``STAND_IN_IGNORE_TERM``: there is no process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 from pathlib import Path
-from typing import Any
 
 from gpuops_sandbox.cluster.pod_http import Reply
 from gpuops_sandbox.runtime.contract import ImageNotFound, PodRequest
+from gpuops_sandbox.runtime.stand_in_server import StandIn, read_command_line
 
 MISSING_TAGS = ("missing", "no-such-tag")
 KILLED = 137
 TERMINATED = 143
 FIRST_ADDRESS = 0x0A4D0002  # 10.77.0.2
+SHELL = ("sh", "-c")
+WAITING = ("STAND_IN_CHAT_HANGS", "STAND_IN_CHAT_DELAY")
 
 
 class InertPod:
     """A pod that is only a record."""
 
-    def __init__(self, request: PodRequest, log_path: Path) -> None:
+    def __init__(self, request: PodRequest, words: tuple[str, ...], log_path: Path) -> None:
+        loop = asyncio.get_running_loop()
         self.pid = 0
         self.address = request.address
         self.log_path = log_path
-        self._request = request
-        self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        told = {name: value for name, value in request.environment.items() if name not in WAITING}
+        self._stand_in = StandIn(read_command_line(list(words)), told)
+        self._waiting = StandIn(read_command_line(list(words)), dict(request.environment))
+        self._ended: asyncio.Future[int] = loop.create_future()
         self._going = asyncio.Event()
         self._going.set()
-        code = request.environment.get("STAND_IN_EXIT_CODE")
-        if code is not None:
-            delay = float(request.environment.get("STAND_IN_EXIT_AFTER", "0"))
-            asyncio.get_running_loop().call_later(delay, self._end, int(code))
+        self._listens_at = loop.time() + float(self._stand_in.fault("READY_AFTER", "0"))
+        code = self._stand_in.fault("EXIT_CODE")
+        if code:
+            loop.call_later(float(self._stand_in.fault("EXIT_AFTER", "0")), self._end, int(code))
 
     async def wait(self) -> int:
         """Return the exit code once the pod has ended."""
@@ -64,38 +66,20 @@ class InertPod:
         """Answer again."""
         self._going.set()
 
-    async def respond(self, method: str, path: str, body: bytes) -> Reply:
-        """Answer like a served model; a follower (``--headless``) listens nowhere."""
+    async def respond(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
+        """Answer like the stand-in image; a follower (``--headless``) and a pod that is not ready listen nowhere."""
         await self._going.wait()
-        words = (*self._request.command, *self._request.arguments)
-        if self._ended.done() or "--headless" in words:
+        silent = self._stand_in.headless or self._stand_in.fault("NEVER_READY") == "1"
+        if self._ended.done() or silent or asyncio.get_running_loop().time() < self._listens_at:
             raise ConnectionRefusedError(f"{self.address}: connection refused")
-        environment = self._request.environment
-        if path == "/health":
-            return _json(503 if "STAND_IN_NEVER_READY" in environment else 200, {})
-        names = _values(words, "--served-model-name") or _model_of(words)
-        if path == "/v1/models":
-            return _json(200, {"object": "list", "data": [_model(name, words) for name in names]})
-        if path == "/version":
-            return _json(200, {"version": "0.0.0+stand-in"})
-        if path.startswith("/get_world_size"):
-            return _json(200, {"world_size": _world_size(words)})
-        if method == "POST" and path in ("/v1/chat/completions", "/v1/completions"):
-            return await self._complete(path, body, names)
-        return _json(404, {"detail": "Not Found"})
-
-    async def _complete(self, path: str, body: bytes, names: list[str]) -> Reply:
-        environment = self._request.environment
-        if "STAND_IN_CHAT_HANGS" in environment:
-            await asyncio.Event().wait()
-        status = int(environment.get("STAND_IN_CHAT_STATUS", "200"))
-        if status != 200:
-            return _json(status, {"error": {"message": "stand-in: told to fail", "type": "InternalServerError"}})
-        asked = json.loads(body or b"{}").get("model")
-        if asked not in names:
-            message = f"The model `{asked}` does not exist."
-            return _json(404, {"error": {"message": message, "type": "NotFoundError", "code": 404}})
-        return _json(200, _completion(path, str(asked)))
+        if path.endswith("/completions"):
+            if self._waiting.fault("CHAT_HANGS") == "1":
+                await asyncio.Event().wait()
+            await asyncio.sleep(float(self._waiting.fault("CHAT_DELAY", "0")))
+        status, document = self._stand_in.answer(method, path.partition("?")[0], headers, body)
+        if document is None:
+            return Reply(status, (("content-type", "text/plain"),), b"")
+        return Reply(status, (("content-type", "application/json"),), json.dumps(document).encode())
 
     def _end(self, code: int) -> int:
         if not self._ended.done():
@@ -117,9 +101,9 @@ class InertRuntime:
             raise ImageNotFound(request.image)
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"{request.namespace}.{request.name}.log"
-        words = " ".join((*request.command, *request.arguments))
-        log.write_text(f"inert stand-in, nothing runs here: {words}\n", encoding="utf-8")
-        return InertPod(request, log)
+        words = _engine_words(request)
+        log.write_text(f"inert stand-in, nothing runs here: vllm {shlex.join(words)}\n", encoding="utf-8")
+        return InertPod(request, words, log)
 
     async def prepare_network(self) -> None:
         """Nothing to make."""
@@ -137,62 +121,9 @@ class InertRuntime:
         self._released.append(address)
 
 
-def _json(status: int, body: Any) -> Reply:
-    return Reply(status, (("content-type", "application/json"),), json.dumps(body).encode())
-
-
-def _values(words: tuple[str, ...], flag: str) -> list[str]:
-    for position, word in enumerate(words):
-        if word.startswith(f"{flag}="):
-            return [word.partition("=")[2]]
-        if word == flag:
-            following = words[position + 1 :]
-            ends = [index for index, value in enumerate(following) if value.startswith("-")]
-            return list(following[: ends[0]] if ends else following)
-    return []
-
-
-def _model_of(words: tuple[str, ...]) -> list[str]:
-    given = _values(words, "--model")[:1]
-    if given:
-        return given
-    if "serve" in words and words.index("serve") + 1 < len(words):
-        return [words[words.index("serve") + 1]]
-    return ["stand-in"]
-
-
-def _model(name: str, words: tuple[str, ...]) -> dict[str, Any]:
-    length = _values(words, "--max-model-len")
-    return {
-        "id": name,
-        "object": "model",
-        "created": 0,
-        "owned_by": "vllm",
-        "root": _model_of(words)[0],
-        "parent": None,
-        "max_model_len": int(length[0]) if length and length[0].isdigit() else 256,
-        "permission": [],
-    }
-
-
-def _world_size(words: tuple[str, ...]) -> int:
-    size = 1
-    for flags in (("--tensor-parallel-size", "-tp"), ("--pipeline-parallel-size", "-pp"), ("--data-parallel-size", "-dp")):
-        given = [value for flag in flags for value in _values(words, flag)[:1]]
-        size *= int(given[0]) if given else 1
-    return size
-
-
-def _completion(path: str, model: str) -> dict[str, Any]:
-    text = "inert stand-in"
-    chat = path.endswith("/chat/completions")
-    choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "logprobs": None}
-    choice |= {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
-    return {
-        "id": "stand-in-0",
-        "object": "chat.completion" if chat else "text_completion",
-        "created": 0,
-        "model": model,
-        "choices": [choice],
-        "usage": {"prompt_tokens": 1, "completion_tokens": 3, "total_tokens": 4},
-    }
+def _engine_words(request: PodRequest) -> tuple[str, ...]:
+    """Return what would be handed to ``vllm``: the words after it, also out of a ``sh -c`` line."""
+    words = (*request.command, *request.arguments)
+    if words[:2] == SHELL:
+        words = tuple(shlex.split(words[2]))
+    return words[words.index("vllm") + 1 :] if "vllm" in words else words

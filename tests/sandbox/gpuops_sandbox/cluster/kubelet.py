@@ -38,8 +38,8 @@ class Surroundings(Protocol):
 class PodKeeper:
     """Keeps one pod's container running, in the way the kubelet does.
 
-    ``ended`` is called with the pod each time its container has ended; where it returns False, the keeper leaves the pod
-    alone (its whole group is about to be recreated).
+    ``ended`` is called with the pod each time its container has ended; where it returns False, the keeper leaves the
+    pod alone (its whole group is about to be recreated).
     """
 
     def __init__(

@@ -8,6 +8,7 @@ Times are seconds since the epoch; sizes are bytes; GPU figures are whole device
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from typing import Any
 from gpuops_sandbox.runtime.contract import RunningPod
 
 NODE_POOL = "default"
+LONGEST_NAME = 63
+DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
 
 class Kind(str, Enum):
@@ -37,7 +40,7 @@ class Machine:
 
 @dataclass
 class Project:
-    """A Run:ai project: its namespace and how many GPUs are its own (``deserved``) and at most (``limit``, None: none)."""
+    """A Run:ai project: its namespace, the GPUs that are its own, and how many it may use at most (None: no limit)."""
 
     id: str
     name: str
@@ -172,7 +175,7 @@ class Workload:
 
     @property
     def preemptible(self) -> bool:
-        """Whether the scheduler may evict it; an inference is not, unless it says so (facts: workload priority control)."""
+        """Whether the scheduler may evict it: an inference only if it says so (facts, section 9)."""
         return self.spec.get("preemptibility") == "preemptible"
 
     @property
@@ -206,6 +209,11 @@ class Workload:
             spec = self.spec["leader"] if member_index == 0 else self.spec["worker"]
         gpus = _number((spec.get("compute") or {}).get("gpuDevicesRequest"), 0)
         return PodPlan(spec=spec, gpus=gpus, serving_port=self.serving_port_number if member_index == 0 else None)
+
+
+def is_service_name(name: str) -> bool:
+    """Return whether LeaderWorkerSet can name its headless service so: a DNS-1035 label of at most 63 characters."""
+    return len(name) <= LONGEST_NAME and DNS_1035.fullmatch(name) is not None
 
 
 def _number(value: Any, default: int) -> int:

@@ -29,7 +29,7 @@ class Reply:
 class InProcessPod(Protocol):
     """A pod without a process: it answers by a call."""
 
-    async def respond(self, method: str, path: str, body: bytes) -> Reply:
+    async def respond(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
         """Answer one request. Raises ``ConnectionError`` where nothing would listen."""
 
 
@@ -52,7 +52,7 @@ async def request(
         raise ConnectionRefusedError(f"pod {pod.name} does not run")
     try:
         if isinstance(pod.handle, InProcessPod):
-            return await asyncio.wait_for(pod.handle.respond(method, path, body), timeout)
+            return await asyncio.wait_for(pod.handle.respond(method, path, dict(headers), body), timeout)
         sent = (("host", f"{host or pod.address}:{port}"), *headers, ("connection", "close"))
         return await asyncio.wait_for(_exchange(host or pod.address, port, method, path, sent, body), timeout)
     except asyncio.TimeoutError as error:
@@ -84,7 +84,9 @@ async def _exchange(
 
 
 async def _read_reply(connection: h11.Connection, reader: asyncio.StreamReader) -> Reply:
-    status, headers, chunks = 0, (), []
+    status = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    chunks: list[bytes] = []
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:

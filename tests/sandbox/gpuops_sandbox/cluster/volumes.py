@@ -109,9 +109,7 @@ def mounts_of(tables: Tables, workload: Workload, pod_id: str, spec: dict[str, A
     return tuple(mounts)
 
 
-def _table(
-    tables: dict[tuple[str, str], dict[str, str]], namespace: str, name: str, word: str
-) -> dict[str, str]:
+def _table(tables: dict[tuple[str, str], dict[str, str]], namespace: str, name: str, word: str) -> dict[str, str]:
     content = tables.get((namespace, name))
     if content is None:
         raise MountFailed(f'MountVolume.SetUp failed for volume "{name}" : {word} "{name}" not found')

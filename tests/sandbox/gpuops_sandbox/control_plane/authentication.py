@@ -20,7 +20,14 @@ from fastapi.responses import JSONResponse
 
 from gpuops_sandbox.control_plane.errors import ApiError
 
-V1_GRANTS = {"app_token", "client_credentials", "refresh_token", "exchange_token", "password", "external_token_exchange"}
+V1_GRANTS = {
+    "app_token",
+    "client_credentials",
+    "refresh_token",
+    "exchange_token",
+    "password",
+    "external_token_exchange",
+}
 V2_GRANTS = {"authorization_code", "client_credentials", "password", "refresh_token"}
 V1_FIELDS = {
     "granttype",

@@ -8,7 +8,7 @@ from the moment the rule was set (1: the first); from the nth on, ``times`` requ
 Actions, by ``type``: ``status`` (``status``, ``headers``, ``body``), ``reset`` (the connection is closed before the
 handler), ``accept_then_reset`` (the handler runs, then the connection is closed without an answer),
 ``accept_then_hang`` (the handler runs, no answer ever), ``hang`` (nothing runs, no answer), ``delay`` (``seconds``,
-then as usual).
+then as usual), ``hold`` (kept until the rules are removed, then as usual, even where the client has gone meanwhile).
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gpuops_sandbox.control_plane.request_log import RequestLog
 
-ACTIONS = ("status", "reset", "accept_then_reset", "accept_then_hang", "hang", "delay")
+ACTIONS = ("status", "reset", "accept_then_reset", "accept_then_hang", "hang", "delay", "hold")
 SANDBOX_PREFIX = "/sandbox/"
+HOLD_POLL_SECONDS = 0.01
 TRANSPORT = "gpuops_sandbox.transport"
 
 Message = MutableMapping[str, Any]
@@ -143,6 +144,8 @@ class FaultMiddleware:
         if action is None or kind == "delay":
             await asyncio.sleep(float((action or {}).get("seconds", 0)))
             await self._app(scope, receive, send)
+        elif kind == "hold":
+            await self._hold(action, scope, receive, send)
         elif kind == "status":
             await _answer(action, send)
         elif kind == "reset":
@@ -155,6 +158,19 @@ class FaultMiddleware:
                 await drop_connection(scope, receive)
             else:
                 await _until_disconnect(receive)
+
+    async def _hold(self, action: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> None:
+        # The body is read first: a client that is gone would take it along.
+        messages = [await receive()]
+        while messages[-1].get("more_body"):
+            messages.append(await receive())
+
+        async def replay() -> Message:
+            return messages.pop(0) if messages else await receive()
+
+        while any(rule.action is action for rule in self._faults.rules):
+            await asyncio.sleep(HOLD_POLL_SECONDS)
+        await self._app(scope, replay, send)
 
 
 async def drop_connection(scope: Scope, receive: Receive) -> None:
@@ -173,7 +189,10 @@ async def _answer(action: dict[str, Any], send: Send) -> None:
     status = int(action.get("status", 500))
     body = action.get("body", {"code": status, "message": "Something went wrong."})
     raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    headers = {"content-type": "application/json", **{str(k).lower(): str(v) for k, v in action.get("headers", {}).items()}}
+    headers = {
+        "content-type": "application/json",
+        **{str(k).lower(): str(v) for k, v in action.get("headers", {}).items()},
+    }
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     pairs.append((b"content-length", str(len(raw)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": pairs})

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists as Run:ai gives them: ``filterBy``, ``search``, ``sortBy``, ``offset``, ``limit``, ``next`` (facts, section 3)."""
+"""Lists as Run:ai gives them: filters, search, order and pages (facts, section 3)."""
 
 from __future__ import annotations
 

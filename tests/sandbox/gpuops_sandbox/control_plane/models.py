@@ -27,7 +27,7 @@ def _enter_packages() -> None:
     found = importlib.util.find_spec("runai")
     if found is None or not found.submodule_search_locations:
         raise MissingContract("the Run:ai client package is missing: pip install runapy==1.224.0")
-    folder = list(found.submodule_search_locations)[0]
+    folder = next(iter(found.submodule_search_locations))
     for name, path in (("runai", folder), ("runai.models", f"{folder}/models")):
         package = ModuleType(name)
         package.__path__ = [path]
@@ -37,9 +37,9 @@ def _enter_packages() -> None:
 def load_model(module: str, name: str) -> type[BaseModel]:
     """Return one model class. Raises ``MissingContract`` where runapy is not installed."""
     _enter_packages()
-    model = getattr(importlib.import_module(f"runai.models.{module}"), name)
-    if not issubclass(model, BaseModel):
-        raise MissingContract(f"runapy's {name} is not a model: version 1.224.0 is needed")
+    model: type[BaseModel] | None = getattr(importlib.import_module(f"runai.models.{module}"), name, None)
+    if model is None:
+        raise MissingContract(f"runapy has no model {name}: version 1.224.0 is needed")
     return model
 
 

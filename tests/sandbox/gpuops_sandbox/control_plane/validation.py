@@ -16,12 +16,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from gpuops_sandbox.cluster.objects import LONGEST_NAME, is_service_name
 from gpuops_sandbox.control_plane import models
 from gpuops_sandbox.control_plane.errors import ApiError
 from gpuops_sandbox.control_plane.switches import InvalidName, PolicyViolation, Switches, Version
 
-DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-LONGEST_NAME = 63
 PRIORITY_CLASSES = ("very-low", "low", "medium-low", "medium", "medium-high", "high", "very-high")
 ENVIRONMENT_SOURCES = ("value", "secret", "configMap", "podFieldRef", "userCredential")
 RESTRICTED = {"authorizedUsers": "authorizedUsers", "authorizedGroups": "authorizedGroups"}
@@ -136,8 +135,7 @@ def _required(holder: dict[str, Any], key: str, path: str, when: str = "") -> An
 
 def _check_common(body: dict[str, Any], spec: dict[str, Any], switches: Switches) -> None:
     if switches.invalid_name is InvalidName.REFUSED:
-        name = body["name"]
-        if not DNS_1035.fullmatch(name) or len(name) > LONGEST_NAME:
+        if not is_service_name(body["name"]):
             raise _refusal("name", f"must be a DNS-1035 label of at most {LONGEST_NAME} characters")
     priority = spec.get("priorityClass")
     if priority is not None and priority not in PRIORITY_CLASSES:

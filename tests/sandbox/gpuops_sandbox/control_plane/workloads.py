@@ -25,11 +25,26 @@ from gpuops_sandbox.control_plane.presentation import shown_in_detail, shown_in_
 from gpuops_sandbox.control_plane.sandbox import Sandbox, sandbox_of
 from gpuops_sandbox.control_plane.submission import found
 
-WORKLOAD_FILTERS = (
-    "type,name,clusterId,projectId,projectName,departmentId,departmentName,createdAt,deletedAt,submittedBy,phase,"
-    "completedAt,distributedFramework,phaseUpdatedAt,category,priority,priorityClassName"
-).split(",")
-POD_FILTERS = "name,workloadId,projectId,clusterId,nodeName,k8sPhase,workloadName".split(",")
+WORKLOAD_FILTERS = [
+    "type",
+    "name",
+    "clusterId",
+    "projectId",
+    "projectName",
+    "departmentId",
+    "departmentName",
+    "createdAt",
+    "deletedAt",
+    "submittedBy",
+    "phase",
+    "completedAt",
+    "distributedFramework",
+    "phaseUpdatedAt",
+    "category",
+    "priority",
+    "priorityClassName",
+]
+POD_FILTERS = ["name", "workloadId", "projectId", "clusterId", "nodeName", "k8sPhase", "workloadName"]
 
 router = APIRouter()
 
@@ -104,7 +119,7 @@ async def workload_history(request: Request, workload_id: str) -> JSONResponse:
     workload = found(sandbox_of(request), workload_id)
     parameters = request.query_params
     check_parameters(parameters, parameters.multi_items(), {"offset", "limit", "sortOrder"})
-    records = [
+    records: list[dict[str, Any]] = [
         {
             "meta": {"creationTimestamp": timestamp(update.created_at), "type": "PhaseUpdate"},
             "spec": {"phaseUpdate": {"phase": update.phase, "phaseMessage": update.message}},

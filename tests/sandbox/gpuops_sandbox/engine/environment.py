@@ -29,7 +29,7 @@ LOCK_FILE = Path(__file__).parents[3] / "requirements" / "engine.txt"
 # Where a pod sees the environment (which can be moved) and its test aids.
 POD_FOLDER = Path("/opt/vllm")
 # Raise it when what this file makes of the same lock changes.
-_BUILDER_VERSION = "1"
+_BUILDER_VERSION = "2"
 _PLUGIN = Path(__file__).with_name("device_count_plugin") / "cpu_device_count.py"
 _TEST_AIDS = "test-aids"
 _MODEL_INFORMATION = "model-information"
@@ -199,6 +199,8 @@ def _record_model_classes(python: str, folder: Path) -> None:
     variables = {"VLLM_CACHE_ROOT": str(cache), "HF_HUB_OFFLINE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
     _run([python, "-c", code], environment={**os.environ, **variables})
     (cache / "modelinfos").rename(folder / _MODEL_INFORMATION)
+    for file in (folder / _MODEL_INFORMATION).iterdir():
+        file.chmod(0o644)  # vLLM writes 0600; a pod's user is another one
     shutil.rmtree(cache)
 
 

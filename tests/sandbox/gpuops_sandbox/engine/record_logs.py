@@ -72,7 +72,6 @@ CASES = {
         command=("sh", "-c", 'python3 -m http.server 8000 >/dev/null 2>&1 & sleep 1; exec vllm serve "$@"', "vllm")
     ),
     "followers_missing": Case(_ONE_OF_TWO, pipeline=2),
-    "device_unknown": Case(command=("sh", "-c", 'VLLM_TARGET_DEVICE=empty exec vllm serve "$@"', "vllm")),
     "ray_missing": Case((*_SMALL, "--distributed-executor-backend", "ray"), tensor=2),
     "attention_head_size_unsupported": Case(model="/data/input/Models/head-dim-16", must_fail=False),
 }

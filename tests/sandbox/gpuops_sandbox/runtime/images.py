@@ -81,7 +81,7 @@ class ImageTable:
             reference=image,
             entrypoint=("vllm", "serve"),
             description="vLLM, its community CPU build",
-            stand_in="The vLLM image is stood in for by the real vLLM in its community CPU build; a CPU serves as GPUs.",
+            stand_in="The real vLLM in its community CPU build stands in for the vLLM image, a CPU for its GPUs.",
             environment={"PATH": f"{POD_FOLDER / 'bin'}:{SYSTEM_PATH}"},
             mounts=tuple(Mount(str(place), folder, read_only=True) for folder, place in engine.pod_mounts.items()),
             gpu_environment=engine.pod_variables,

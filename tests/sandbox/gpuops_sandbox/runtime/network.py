@@ -67,9 +67,7 @@ class PodNetwork:
         await self._batch(
             f"link add {link_name(address)} up master {BRIDGE} type veth peer name eth0 address {hardware} netns {pid}"
         )
-        inside = (
-            f"addr add {address}/{SUBNET.prefixlen} dev eth0\nlink set eth0 up\nroute add default via {GATEWAY}\n"
-        )
+        inside = f"addr add {address}/{SUBNET.prefixlen} dev eth0\nlink set eth0 up\nroute add default via {GATEWAY}\n"
         await run_command((self._nsenter, "--target", str(pid), "--net", self._ip, "-batch", "-"), inside)
 
     async def disconnect(self, address: str) -> None:

@@ -214,7 +214,9 @@ async def _wait_for_main_process(request: PodRequest, pod: Pod, monitor: ChildPr
     while not monitor.ended and program_of(pod.pid) in _SETUP_PROGRAMS:
         if asyncio.get_running_loop().time() > deadline:
             await pod.kill()
-            raise OSError(f"pod {request.name} was not set up within {_SETUP_LIMIT_SECONDS:.0f} s: {_text(pod.log_path)}")
+            raise OSError(
+                f"pod {request.name} was not set up within {_SETUP_LIMIT_SECONDS:.0f} s: {_text(pod.log_path)}"
+            )
         await asyncio.sleep(_SETUP_POLL_SECONDS)
     if monitor.ended:
         text = _text(pod.log_path)

@@ -9,10 +9,12 @@ like vLLM: connections are refused until it is ready. Standard library only, few
 
 Faults are told by the environment (``STAND_IN_ROLE`` = ``leader`` or ``follower`` limits them all to that role):
 
-- ``STAND_IN_LOG``: text to print at the start; ``STAND_IN_EXIT_CODE``: exit so, after ``STAND_IN_EXIT_AFTER`` seconds (0)
+- ``STAND_IN_LOG``: text to print at the start
+- ``STAND_IN_EXIT_CODE``: exit so, after ``STAND_IN_EXIT_AFTER`` seconds (0), before it listens
 - ``STAND_IN_READY_AFTER``: seconds until it listens (0); ``STAND_IN_NEVER_READY=1``: it never does
 - ``STAND_IN_IGNORE_TERM=1``: SIGTERM does not end it
-- ``STAND_IN_HEALTH_STATUS``, ``STAND_IN_MODELS_STATUS``, ``STAND_IN_CHAT_STATUS``, ``STAND_IN_WORLD_SIZE_STATUS``: answer so
+- ``STAND_IN_HEALTH_STATUS``, ``STAND_IN_MODELS_STATUS``, ``STAND_IN_CHAT_STATUS``, ``STAND_IN_WORLD_SIZE_STATUS``:
+  answer with that status
 - ``STAND_IN_CHAT_HANGS=1``: a chat or completion is never answered; ``STAND_IN_CHAT_DELAY``: seconds before the answer
 - ``STAND_IN_CHAT_TEXT``: the text of an answer; ``STAND_IN_WORLD_SIZE``: another world size than the command line's
 """
@@ -71,9 +73,7 @@ class StandIn:
         self.headless = "headless" in options
         role = environment.get("STAND_IN_ROLE", "all")
         faulty = role in ("all", "follower" if self.headless else "leader")
-        self._faults = {
-            name: value for name, value in environment.items() if faulty and name.startswith("STAND_IN_")
-        }
+        self._faults = {name: value for name, value in environment.items() if faulty and name.startswith("STAND_IN_")}
         self._api_keys = [key for key in (*options.get("api_key", ()), environment.get("VLLM_API_KEY", "")) if key]
         self._started = int(time.time())
         self.model = self._option("model", "stand-in")

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every module of the collection promises, run over all modules that are found, with their own examples.
+
+A new module joins by itself: its first example is what is run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.examples import CREATING_MODULE, all_examples, connected, first_example
+from support.modules import module_names, run_module
+from support.sandbox import SandboxHandle
+
+# Parts of a result that tell of time or of the way it was run.
+VARYING = ("timings", "invocation", "rc", "diff")
+
+
+@pytest.fixture
+def served(sandbox: SandboxHandle) -> SandboxHandle:
+    """A sandbox in which the workload of the examples runs."""
+    result = run_module(CREATING_MODULE, connected(first_example(CREATING_MODULE), sandbox))
+    assert result["changed"] and result["rc"] == 0, result
+    sandbox.forget_requests()
+    return sandbox
+
+
+def bare(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the parts of a result that two runs have in common."""
+    return {key: value for key, value in result.items() if key not in VARYING}
+
+
+@pytest.mark.parametrize("module", module_names())
+def test_check_mode_on_an_empty_platform_writes_nothing(module: str, sandbox: SandboxHandle) -> None:
+    result = run_module(module, connected(first_example(module), sandbox), check_mode=True, diff=True)
+    assert sandbox.writes() == []
+    assert sandbox.living() == []
+    if result.get("changed"):
+        assert "decisions" in result["diff"]["after"], "the difference on an empty platform shows the whole plan"
+
+
+@pytest.mark.parametrize("module", module_names())
+def test_the_second_run_changes_nothing(module: str, served: SandboxHandle) -> None:
+    before = served.definition(first_example(CREATING_MODULE)["name"])
+    parameters = connected(first_example(module), served)
+    for _run in range(2):
+        result = run_module(module, parameters)
+        assert result["rc"] == 0, result
+        assert result["changed"] is False
+        assert "diff" not in result
+    assert served.writes() == []
+    assert served.definition(first_example(CREATING_MODULE)["name"]) == before
+
+
+@pytest.mark.parametrize("module", module_names())
+def test_check_mode_predicts_what_is_done(module: str, sandbox: SandboxHandle) -> None:
+    parameters = connected(first_example(module), sandbox)
+    predicted = run_module(module, parameters, check_mode=True)
+    done = run_module(module, parameters)
+    assert predicted["changed"] == done["changed"]
+    assert predicted.get("changes") == done.get("changes")
+    assert predicted.get("plan", {}).get("decisions") == done.get("plan", {}).get("decisions")
+    assert predicted.get("plan", {}).get("plan_hash") == done.get("plan", {}).get("plan_hash")
+
+
+@pytest.mark.parametrize("module", module_names())
+def test_every_example_runs(module: str, served: SandboxHandle) -> None:
+    for parameters in all_examples(module):
+        result = run_module(module, connected(parameters, served))
+        assert result["rc"] == 0, result
+
+
+@pytest.mark.parametrize("module", module_names())
+def test_a_wrong_password_is_one_clear_message_without_it(module: str, sandbox: SandboxHandle) -> None:
+    parameters = {**connected(first_example(module), sandbox), "runai_client_secret": "canary-of-a-wrong-secret"}
+    result = run_module(module, parameters)
+    assert result["failed"] and "runai_client" in result["msg"], result["msg"]
+    assert "canary-of-a-wrong-secret" not in str({**result, "invocation": None})
+    assert "Traceback" not in str(result)
+
+
+@pytest.mark.parametrize("module", module_names())
+def test_another_cluster_than_expected_is_refused(module: str, served: SandboxHandle) -> None:
+    result = run_module(module, {**connected(first_example(module), served), "expect_cluster": "production"})
+    assert result["failed"]
+    assert [finding["cause"] for finding in result["findings"]] == ["wrong_cluster"]
+    assert served.writes() == []

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The demo: a real distributed vLLM, deployed by the installed collection into the sandbox, twice, and torn down.
+
+Usage: make demo, or python tests/tools/demo.py (as root)
+
+KEEP=1 in the environment leaves it running and says how to call it and how to stop it.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import sys
+
+import rehearsal
+from places import REPOSITORY
+from rehearsal import INVENTORY, RehearsalFailure, RunningSandbox, Stopwatch, say
+
+WORKLOAD = "my-llm-inference"
+SERVED_NAME = "mistral4"
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+RECAP = re.compile(rf"^{WORKLOAD}\s*:.*\bchanged=(\d+)\b")
+
+
+def run_playbook(sandbox: RunningSandbox, name: str) -> int:
+    """Run a playbook of the installed collection, its output on the screen; return how many tasks changed something."""
+    changed: list[int] = []
+
+    def show(line: str) -> None:
+        say(line)
+        recap = RECAP.match(COLOURS.sub("", line))
+        if recap:
+            changed.append(int(recap[1]))
+
+    program = str(pathlib.Path(sys.prefix) / "bin" / "ansible-playbook")
+    command = [program, f"gpuops.inference.{name}", "-i", str(INVENTORY)]
+    say("$ ansible-playbook " + " ".join(command[1:-1]) + f" {INVENTORY.relative_to(REPOSITORY)}")
+    status = rehearsal.run_command(command, sandbox.ansible_variables(), show)
+    if status:
+        raise RehearsalFailure(f"the playbook {name} ended with exit status {status}")
+    if len(changed) != 1:
+        raise RehearsalFailure(f"the playbook {name} did not run for {WORKLOAD}")
+    return changed[0]
+
+
+def demonstrate() -> None:
+    """Do everything, step by step."""
+    keep = os.environ.get("KEEP", "") not in ("", "0")
+    stopwatch = Stopwatch()
+    with stopwatch.step("build the engine and the model (once for each machine)"):
+        rehearsal.build_engine()
+    with stopwatch.step("build and install the collection"):
+        rehearsal.build_collection()
+    with rehearsal.running_sandbox(stopwatch, keep) as sandbox:
+        with stopwatch.step("deploy: 2 pods x 2 GPUs, four ranks of real vLLM"):
+            if not run_playbook(sandbox, "deploy"):
+                raise RehearsalFailure("the first run changed nothing")
+        with stopwatch.step("deploy again: nothing to change"):
+            if run_playbook(sandbox, "deploy"):
+                raise RehearsalFailure("the second run changed something")
+        if keep:
+            say(how_to_call(sandbox))
+        else:
+            with stopwatch.step("tear down"):
+                run_playbook(sandbox, "teardown")
+    say(f"\nIt works. Seconds:\n{stopwatch.table()}")
+
+
+def how_to_call(sandbox: RunningSandbox) -> str:
+    """Return what to type to chat with the model that was left running, and to stop it."""
+    state = sandbox.state
+    curl = f"curl --silent --show-error --cacert {state['ca_path']}"
+    endpoint = f"{state['endpoint_base']}/{state['namespace']}/{WORKLOAD}"
+    question = f'{{"model": "{SERVED_NAME}", "messages": [{{"role": "user", "content": "Hello"}}], "max_tokens": 16}}'
+    sources = rehearsal.SANDBOX_SOURCES
+    return f"""
+It keeps running. A token, valid for an hour, and a chat (the model is random, so is what it says):
+
+  TOKEN=$({curl} {state["api_url"]}/api/v2/token -d grant_type=client_credentials \\
+    -d client_id={state["client_id"]} -d client_secret={state["client_secret"]} \\
+    | {sys.executable} -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')
+  {curl} {endpoint}/v1/chat/completions -H "Authorization: Bearer $TOKEN" \\
+    -H 'Content-Type: application/json' -d '{question}'
+
+The playbooks:
+
+{sandbox.how_to_use()}
+
+To stop it, with all that belongs to it:
+
+  PYTHONPATH={sources} {" ".join(sandbox.command("down"))} && rm -r {sandbox.folder}"""
+
+
+if __name__ == "__main__":
+    sys.exit(rehearsal.main(demonstrate))

@@ -1,0 +1,261 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the demo and the sandbox alone have in common: the sandbox with the model on its claim, and how to reach it.
+
+Runs inside the environment `sandbox` (tests/tools/environments.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+import collection
+import environments
+import system_packages
+from places import INSTALLED_COLLECTIONS, REPOSITORY
+
+SANDBOX_SOURCES = REPOSITORY / "tests" / "sandbox"
+INVENTORY = REPOSITORY / "inventories" / "sandbox"
+
+# Settings of the user's that must not reach a rehearsal: another control plane's address, another Ansible's files.
+FOREIGN_PREFIXES = ("RUNAI_", "GPUOPS_", "ANSIBLE_")
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# How long an interrupted command may take to end by itself, in seconds.
+GRACE_SECONDS = 10.0
+
+
+class RehearsalFailure(Exception):
+    """A step failed; the message says which one. ``code`` is the exit status."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Stopwatch:
+    """Announces the steps and remembers how long each took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Announce a step and take its time."""
+        say(f"== {title}")
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[title] = time.monotonic() - started
+
+    def table(self) -> str:
+        """Return the steps with their seconds, and the sum, as lines."""
+        rows = [*self.seconds.items(), ("all together", sum(self.seconds.values()))]
+        width = max(len(title) for title, _ in rows)
+        return "\n".join(f"  {title:<{width}} {seconds:6.1f} s" for title, seconds in rows)
+
+
+def say(line: str) -> None:
+    """Print a line at once, between the lines of the programs that run."""
+    print(line, flush=True)
+
+
+class Interrupted(BaseException):
+    """The user, or a supervisor, asked for the end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"Interrupted by {signal.Signals(number).name}")
+        self.number = number
+
+
+def raise_on_signals() -> None:
+    """Turn the ending signals into one exception, so that everything that was started is ended."""
+
+    def interrupted(number: int, _frame: FrameType | None) -> NoReturn:
+        ignore_signals()
+        raise Interrupted(number)
+
+    for number in ENDING_SIGNALS:
+        signal.signal(number, interrupted)
+
+
+def ignore_signals() -> None:
+    """Let the clean-up run to its end: it takes seconds, and has time limits of its own."""
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def run_command(command: list[str], variables: Mapping[str, str], line: Callable[[str], None] | None = None) -> int:
+    """Run a command to its end and return its exit status; give each line of its output to ``line``.
+
+    It has its own process group, so that ^C in the terminal reaches this program alone, which then ends it.
+    """
+    output = sys.stderr if line is None else subprocess.PIPE
+    with subprocess.Popen(
+        command, env=variables, stdin=subprocess.DEVNULL, stdout=output, text=True, process_group=0
+    ) as process:
+        try:
+            for text in process.stdout or ():
+                if line is not None:
+                    line(text.rstrip("\n"))
+            return process.wait()
+        except BaseException:
+            end_group(process)
+            raise
+
+
+def end_group(process: subprocess.Popen[str]) -> None:
+    """End a command and what it started: politely, then by force."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+            try:
+                process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def build_engine() -> None:
+    """Build the real vLLM for the CPU and the tiny model, once for each machine; they say what they do."""
+    if run_command([sys.executable, "-m", "gpuops_sandbox.engine.tiny_model"], sandbox_variables()):
+        raise RehearsalFailure("the engine cannot be built")
+
+
+def build_collection() -> None:
+    """Build the collection and install it from its tarball, as users get it."""
+    try:
+        tarball = collection.build_and_install()
+    except collection.CollectionFailure as failure:
+        raise RehearsalFailure(str(failure)) from failure
+    say(f"{tarball.name}, installed in {INSTALLED_COLLECTIONS.relative_to(REPOSITORY)}")
+
+
+class RunningSandbox:
+    """A sandbox that runs, with the model on its claim."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.state_directory = folder / "state"
+        self.state: dict[str, Any] = {}
+
+    def start(self, keep: bool) -> None:
+        """Start the simulator, put the model on the claim. Unless ``keep``, it ends with this program at the latest."""
+        self._call("up", *(() if keep else ("--die-with-parent",)))
+        self.state = json.loads((self.state_directory / "state.json").read_text(encoding="utf-8"))
+        self._call("prepare")
+
+    def end(self) -> None:
+        """End the simulator with all its pods and remove its files."""
+        subprocess.run(
+            self.command("down"), env=sandbox_variables(), stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
+        )
+
+    def command(self, verb: str, *options: str) -> list[str]:
+        """Return the command line of one of the simulator's verbs."""
+        return [sys.executable, "-m", "gpuops_sandbox", verb, "--state-dir", str(self.state_directory), *options]
+
+    def ansible_variables(self) -> dict[str, str]:
+        """Return the environment in which ``ansible-playbook`` reaches the sandbox, with nothing of the user's own."""
+        home = self.folder / "ansible-home"
+        home.mkdir(exist_ok=True)
+        configuration = home / "ansible.cfg"
+        configuration.touch()
+        variables = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN_PREFIXES)}
+        variables.update(self.connection_variables())
+        variables.update(
+            ANSIBLE_COLLECTIONS_PATH=str(INSTALLED_COLLECTIONS),
+            ANSIBLE_HOME=str(home),
+            ANSIBLE_CONFIG=str(configuration),
+            ANSIBLE_CALLBACK_RESULT_FORMAT="yaml",
+        )
+        if sys.stdout.isatty():
+            variables["ANSIBLE_FORCE_COLOR"] = "1"
+        return variables
+
+    def connection_variables(self) -> dict[str, str]:
+        """Return the variables that tell the collection where the sandbox is and how to log in."""
+        return {
+            "RUNAI_URL": self.state["api_url"],
+            "RUNAI_CLIENT_ID": self.state["client_id"],
+            "RUNAI_CLIENT_SECRET": self.state["client_secret"],
+            "RUNAI_CA_PATH": self.state["ca_path"],
+        }
+
+    def how_to_use(self) -> str:
+        """Return what to type in another terminal to use the sandbox with the installed collection."""
+        variables = {**self.connection_variables(), "ANSIBLE_COLLECTIONS_PATH": str(INSTALLED_COLLECTIONS)}
+        exports = "\n".join(f"  export {name}={value}" for name, value in variables.items())
+        playbook = pathlib.Path(sys.prefix) / "bin" / "ansible-playbook"
+        return (
+            f"{exports}\n"
+            f"  {playbook} gpuops.inference.status -i {INVENTORY}\n"
+            "  (likewise deploy, smoke_test, teardown; the client secret is this sandbox's own and dies with it)"
+        )
+
+    def _call(self, verb: str, *options: str) -> None:
+        if run_command(self.command(verb, *options), sandbox_variables()):
+            raise RehearsalFailure(f"the sandbox's `{verb}` failed")
+
+
+def sandbox_variables() -> dict[str, str]:
+    """Return the environment of the simulator's own commands."""
+    return {**os.environ, "PYTHONPATH": str(SANDBOX_SOURCES)}
+
+
+@contextmanager
+def running_sandbox(stopwatch: Stopwatch, keep: bool = False) -> Iterator[RunningSandbox]:
+    """Start a sandbox and end it afterwards, whatever happens; with ``keep`` it stays if all went well."""
+    sandbox = RunningSandbox(pathlib.Path(tempfile.mkdtemp(prefix="gpuops-sandbox-")))
+    kept = False
+    try:
+        with stopwatch.step("start the sandbox"):
+            sandbox.start(keep)
+        yield sandbox
+        kept = keep
+    finally:
+        if not kept:
+            ignore_signals()
+            with stopwatch.step("clean up"):
+                sandbox.end()
+                shutil.rmtree(sandbox.folder, ignore_errors=True)
+
+
+def main(run: Callable[[], None]) -> int:
+    """Run a rehearsal as root inside the environment `sandbox`; return the exit status."""
+    if os.geteuid() != 0:
+        sys.stderr.write("The sandbox needs root: its pods have their own users and networks. Type: sudo make ...\n")
+        return 2
+    if system_packages.main():
+        return 2
+    try:
+        environment = environments.make_environment("sandbox")
+    except environments.EnvironmentFailure as failure:
+        sys.stderr.write(f"{failure}\n")
+        return 1
+    if pathlib.Path(sys.prefix) != environment:
+        return environments.become(["python", *sys.argv], environment)
+    raise_on_signals()
+    try:
+        run()
+    except RehearsalFailure as failure:
+        sys.stderr.write(f"FAILED: {failure}\n")
+        return failure.code
+    except Interrupted as interruption:
+        sys.stderr.write(f"{interruption}: everything that was started has been ended.\n")
+        return 128 + interruption.number
+    return 0
