@@ -35,6 +35,7 @@ COLLECTION_ROOT = _collection_root()
 sys.path.insert(0, str(COLLECTION_ROOT))
 sys.path.insert(0, str(REPOSITORY / "tests" / "sandbox"))
 sys.path.insert(0, str(REPOSITORY / "tests"))
+sys.path.insert(0, str(REPOSITORY / "tests" / "e2e"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

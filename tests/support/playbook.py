@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
 import json
 import os
@@ -62,7 +63,7 @@ class PlayResult:
 
 
 class RunningPlay:
-    """An ``ansible-playbook`` that is under way, in a session of its own."""
+    """An ``ansible-playbook`` that is under way."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         self._folder = folder
@@ -80,23 +81,35 @@ class RunningPlay:
             )
 
     def descendants(self) -> list[int]:
-        """Return the ids of the living processes of this play's session, ansible-playbook itself left out."""
-        return [pid for pid in _session(self.process.pid) if pid != self.process.pid]
+        """Return the ids of the living processes that this play has started. (Its workers have sessions of their own.)"""
+        children: dict[int, list[int]] = {}
+        for path in Path("/proc").iterdir():
+            words = _stat(int(path.name)) if path.name.isdigit() else []
+            if words and words[0] != "Z":
+                children.setdefault(int(words[1]), []).append(int(path.name))
+        found: list[int] = []
+        waiting = [self.process.pid]
+        while waiting:
+            below = children.get(waiting.pop(), [])
+            found += below
+            waiting += below
+        return found
 
     def kill_parent(self) -> list[int]:
         """Kill ansible-playbook alone (SIGKILL) and return the ids of the processes that it leaves behind."""
+        orphans = self.descendants()
         self.process.kill()
         self.process.wait()
-        return _session(self.process.pid)
+        return orphans
 
     def kill_tree(self) -> None:
         """Kill ansible-playbook and everything that it has started (SIGKILL)."""
-        for pid in (self.process.pid, *self.descendants()):
-            try:
+        tree = [*self.descendants(), self.process.pid]
+        for pid in tree:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
         self.process.wait()
+        wait_for_end(tree)
 
     def wait(self, seconds: float = PLAYBOOK_SECONDS) -> PlayResult:
         """Wait until it has ended and return how."""
@@ -209,24 +222,13 @@ def wait_for_end(pids: Sequence[int], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-def _session(leader: int) -> list[int]:
-    """Return the ids of the living processes of a session."""
-    found = []
-    for path in Path("/proc").iterdir():
-        if path.name.isdigit():
-            words = _stat(int(path.name))
-            if len(words) > 3 and words[3] == str(leader) and words[0] != "Z":
-                found.append(int(path.name))
-    return found
-
-
 def _state(pid: int) -> str:
     words = _stat(pid)
     return words[0] if words else ""
 
 
 def _stat(pid: int) -> list[str]:
-    """Return what follows the program's name in ``/proc/PID/stat``: state, parent, group, session, ..."""
+    """Return what follows the program's name in ``/proc/PID/stat``: state, parent, ..."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except (OSError, ValueError):

@@ -196,7 +196,16 @@ class SandboxHandle:
         self.switch(**self._first_switches)
         self.forget_requests()
 
+    def log(self, name: str) -> str:
+        """Return the log of a pod: an aid of the sandbox, since Run:ai's API has none."""
+        text = self._admin("GET", f"/pods/{self.description['namespace']}/{name}/log")
+        return text if isinstance(text, str) else json.dumps(text)
+
     # The API itself
+
+    def token(self) -> str:
+        """Return a fresh token of the service account."""
+        return self._login()
 
     def api(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Send a request to the API as the service account and return status and content; it stands in the log."""

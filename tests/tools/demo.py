@@ -92,7 +92,7 @@ The playbooks:
 
 To stop it, with all that belongs to it:
 
-  PYTHONPATH={sources} {" ".join(sandbox.command("down"))} && rm -r {sandbox.folder}"""
+  PYTHONPATH={sources} {" ".join(sandbox.command("down"))}"""
 
 
 if __name__ == "__main__":

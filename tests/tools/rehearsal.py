@@ -103,11 +103,13 @@ def ignore_signals() -> None:
 def run_command(command: list[str], variables: Mapping[str, str], line: Callable[[str], None] | None = None) -> int:
     """Run a command to its end and return its exit status; give each line of its output to ``line``.
 
-    It has its own process group, so that ^C in the terminal reaches this program alone, which then ends it.
+    It has its own process group, so that ^C in the terminal reaches this program alone, which then ends it; the kernel
+    ends it should this program be killed.
     """
     output = sys.stderr if line is None else subprocess.PIPE
+    bound = ["setpriv", "--pdeathsig", "INT", "--", *command]
     with subprocess.Popen(
-        command, env=variables, stdin=subprocess.DEVNULL, stdout=output, text=True, process_group=0
+        bound, env=variables, stdin=subprocess.DEVNULL, stdout=output, text=True, process_group=0
     ) as process:
         try:
             for text in process.stdout or ():
@@ -146,17 +148,16 @@ def build_collection() -> None:
 
 
 class RunningSandbox:
-    """A sandbox that runs, with the model on its claim."""
+    """A sandbox that runs, with the model on its claim. The simulator removes the folder when it ends."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
-        self.state_directory = folder / "state"
         self.state: dict[str, Any] = {}
 
     def start(self, keep: bool) -> None:
         """Start the simulator, put the model on the claim. Unless ``keep``, it ends with this program at the latest."""
         self._call("up", *(() if keep else ("--die-with-parent",)))
-        self.state = json.loads((self.state_directory / "state.json").read_text(encoding="utf-8"))
+        self.state = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
         self._call("prepare")
 
     def end(self) -> None:
@@ -167,7 +168,7 @@ class RunningSandbox:
 
     def command(self, verb: str, *options: str) -> list[str]:
         """Return the command line of one of the simulator's verbs."""
-        return [sys.executable, "-m", "gpuops_sandbox", verb, "--state-dir", str(self.state_directory), *options]
+        return [sys.executable, "-m", "gpuops_sandbox", verb, "--state-dir", str(self.folder), *options]
 
     def ansible_variables(self) -> dict[str, str]:
         """Return the environment in which ``ansible-playbook`` reaches the sandbox, with nothing of the user's own."""

@@ -43,12 +43,17 @@ def pod_of(event: PlatformEvent) -> str:
 
 
 class StatusHistory:
-    """Remembers the looks at one workload. ``now`` is the time of the last look, in the caller's seconds."""
+    """Remembers the looks at one workload.
+
+    ``now`` is the time of the last look, in the caller's seconds; ``last_messages`` what the platform said when it last
+    said anything: recreating the pods takes the message about their end away.
+    """
 
     def __init__(self) -> None:
         self.began: float | None = None
         self.now = 0.0
         self.ever_running = False
+        self.last_messages: tuple[str, ...] = ()
         self._incarnations: dict[str, list[str]] = {}
         self._oldest_pod: float | None = None
         self._first_seen: dict[str, float] = {}
@@ -58,6 +63,7 @@ class StatusHistory:
         self.began = now if self.began is None else self.began
         self.now = now
         self.ever_running = self.ever_running or status.phase == RUNNING
+        self.last_messages = status.messages or self.last_messages
         for pod in status.pods:
             identity = pod.handle or pod.created or ""
             seen = self._incarnations.setdefault(pod.name, [])

@@ -16,6 +16,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.signs 
     crash_loop_sign,
     failed_sign,
     no_pods_sign,
+    sentence,
     text_sign,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import FAILED, WorkloadStatus
@@ -234,7 +235,7 @@ RULES = (
         "tolerations and what else runs there.",
         text_sign(
             r"^FailedScheduling: |nodes are available|Resources were not found|^Unschedulable\b",
-            unless=r"persistentvolumeclaim",
+            unless=r"persistentvolumeclaim|(quota|limit) is \d+|over[ -]?quota",
             settled_by=("Scheduled", *_POD_GOT_ON),
         ),
         NEVER,
@@ -290,7 +291,9 @@ def diagnose(status: WorkloadStatus, history: StatusHistory) -> list[Finding]:
         can_be_fatal = rule.fatal_after is not None
         over = rule.fatal_after is not None and seen_for >= rule.fatal_after
         fatal = sign.definitive or over or (can_be_fatal and status.phase == FAILED)
-        findings.append(Finding(ERROR if fatal else rule.meanwhile, rule.cause, sign.evidence, rule.hint, sign.object))
+        findings.append(
+            Finding(ERROR if fatal else rule.meanwhile, rule.cause, sentence(sign.evidence), rule.hint, sign.object)
+        )
     history.forget_all_but({finding.cause for finding in findings})
     return sorted(findings, key=lambda finding: finding.severity != ERROR)
 

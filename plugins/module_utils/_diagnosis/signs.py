@@ -56,6 +56,11 @@ def shortened(text: str, limit: int = EVIDENCE_CHARACTERS) -> str:
     return f"{line[:half]} ... {line[-half:]}"
 
 
+def sentence(text: str) -> str:
+    """Return ``text`` ending in a full stop, so that a hint can follow it."""
+    return text if text.endswith((".", "!", "?", ")")) else f"{text}."
+
+
 def text_sign(
     pattern: str,
     *,
@@ -124,7 +129,7 @@ def crash_loop_sign(status: WorkloadStatus, history: StatusHistory) -> Sign | No
     times = history.recreations(status)
     if times < _RECREATIONS_OF_A_CRASH_LOOP or history.ever_running:
         return None
-    said = f": {shortened('; '.join(status.messages))}" if status.messages else ""
+    said = f"; last message: {shortened('; '.join(history.last_messages))}" if history.last_messages else ""
     leaders = [pod.name for pod in status.pods if pod.role == "leader"]
     return Sign(f"the pods were recreated {times} times before the workload ever ran{said}", "".join(leaders[:1]))
 

@@ -8,7 +8,7 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.engine_command import (
     NATIVE,
@@ -68,7 +68,7 @@ def read_engine(layout: ReplicaLayout, name: str) -> EngineLayout:
         findings=(),
     )
     findings = _Judge(layout, engine, leader, follower, name).findings()
-    return EngineLayout(**{**vars(engine), "findings": tuple(findings)})
+    return replace(engine, findings=tuple(findings))
 
 
 def _gpus(layout: ReplicaLayout) -> int | None:
@@ -118,22 +118,17 @@ class _Judge:
     def _independent_engines(self) -> list[Finding]:
         if self.follower is None or self.follower.joins != OWN_ENGINE:
             return []
-        pods, leader_gpus = self.layout.pods, self.layout.leader.gpus
-        serving = (
-            f"{leader_gpus} of {self.engine.gpus} GPUs serve" if self.engine.gpus else "only the leader's GPUs serve"
-        )
+        pods = self.layout.pods
+        serving = f"{self.layout.leader.gpus} of {self.engine.gpus}" if self.engine.gpus else "only the leader's"
         return [
             self._finding(
                 ERROR,
                 "independent_engines",
-                f"{pods} pods run {pods} separate engines{self._sizes_text()}; requests reach the leader's only, "
-                f"so {serving} "
-                "and nothing crosses between pods.",
-                f"One engine over {pods} pods needs `--pipeline-parallel-size {pods} --nnodes {pods}` with its "
-                "own `--node-rank` "
-                "on every pod and `--headless` on the followers; `vllm_workload` with `pods` renders that. "
-                "Run:ai's `workers` "
-                f"does not count the leader: for {pods - 1} pods in all say {pods - 2}.",
+                f"{pods} pods run {pods} separate engines{self._sizes_text()}; requests reach the leader's only, so "
+                f"{serving} GPUs serve and nothing crosses between pods.",
+                f"One engine over {pods} pods needs `--pipeline-parallel-size {pods} --nnodes {pods}`, its own "
+                "`--node-rank` on every pod and `--headless` on the followers; `vllm_workload` with `pods` renders "
+                "that. Mind that Run:ai's `workers` leaves the leader out.",
             )
         ]
 

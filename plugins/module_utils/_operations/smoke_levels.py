@@ -27,7 +27,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     Unreachable,
     WorkloadStatus,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, WARNING, Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import (
+    ERROR,
+    WARNING,
+    Finding,
+    errors_of,
+)
 
 MODELS_PATH = "/v1/models"
 CHAT_PATH = "/v1/chat/completions"
@@ -46,16 +51,11 @@ def pod_findings(status: WorkloadStatus, expected: int, name: str) -> list[Findi
     if status.phase not in (RUNNING, DEGRADED):
         history = StatusHistory()
         history.observe(status, 0.0)
-        found.append(
-            Finding(
-                ERROR,
-                "not_running",
-                f"the workload's phase is {status.phase}.",
-                "Wait until it runs, or see the other findings.",
-                name,
-            )
-        )
-        found.extend(promoted(diagnose(status, history)))
+        reasons = promoted(diagnose(status, history))
+        why = next((f": {reason.evidence}" for reason in errors_of(reasons)), ".")
+        hint = "" if reasons else "Wait until it runs."
+        found.append(Finding(ERROR, "not_running", f"the workload's phase is {status.phase}{why}", hint, name))
+        found.extend(reasons)
     elif status.phase == DEGRADED:
         found.append(
             Finding(

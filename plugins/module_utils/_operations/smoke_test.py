@@ -16,7 +16,6 @@ from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._operations import smoke_levels as levels
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.engine_layout import read_engine
-from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.smoke_verdict import (
     FAILED,
     LEVELS,
@@ -53,6 +52,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.finding 
     errors_of,
     most_severe_first,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 # Seconds for the engine to say how many ranks it has: it answers from memory.
 _WORLD_SIZE_LIMIT = 10.0
@@ -113,6 +113,7 @@ class _SmokeTest:
         self._live = live
         self._options = options
         self._asked = list(LEVELS)[: list(LEVELS).index(options.up_to) + 1]
+        self._began = host.clock()
         self._layout = platform.layout(live)
         self._engine = read_engine(self._layout, live.name)
         self._status = platform.status(live, detail=True)
@@ -127,9 +128,8 @@ class _SmokeTest:
         if expected is None:
             expected = self._layout.pods * self._layout.replicas
         self._say("L0: looking at pods and ranks")
-        began = self._host.clock()
         pod_findings = levels.pod_findings(self._status, expected, self._live.name)
-        pods_seconds = self._host.clock() - began
+        pods_seconds = self._host.clock() - self._began
         results: dict[str, LevelResult] = {}
         if "L1" in self._asked:
             results["L1"] = self._timed("L1", self._model_level)

@@ -14,8 +14,7 @@ from typing import TypeVar
 
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.history import StatusHistory
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.rules import diagnose, promoted
-from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.signs import shortened
-from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
+from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.signs import sentence, shortened
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     DEGRADED,
     INITIALIZING,
@@ -34,6 +33,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.finding 
     errors_of,
     most_severe_first,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 T = TypeVar("T")
 
@@ -100,9 +100,11 @@ class Watcher:
                 return state
             finding = failure(state, now - began)
             if finding is not None:
+                findings = _together([finding], explain(state))
+                seen = _last_seen(text, findings)
                 raise GpuopsError(
-                    f"Gave up waiting until {what} after {now - began:.0f} s: {finding.sentence()} Last seen: {text}.",
-                    _together([finding], explain(state)),
+                    f"Gave up waiting until {what} after {now - began:.0f} s: {finding.sentence()} Last seen: {seen}.",
+                    findings,
                 )
             left = limit_seconds - (now - began)
             if left <= 0:
@@ -280,16 +282,13 @@ class _Start:
         return f"{self.name}: {status.phase}: {', '.join(parts)}"
 
     def _over(self, status: WorkloadStatus, budget: str, seconds: float, fact: str) -> Finding:
+        """Return the finding on a spent budget, with the best explanation there is."""
         explanations = promoted(self._findings)
-        best = f" {_about(explanations[0], self.name).sentence()}" if explanations else ""
-        said = f" The platform says: {shortened('; '.join(status.messages))}." if status.messages and not best else ""
-        return Finding(
-            ERROR,
-            budget,
-            f"{fact} within {budget} = {seconds:.0f} s: phase {status.phase}, {self._pods_text(status)}.{said}{best}",
-            f"Raise `{budget}` if it only needs longer.",
-            self.name,
-        )
+        because = f" {_about(explanations[0], self.name).sentence()}" if explanations else ""
+        if not explanations and status.messages:
+            because = f" The platform says: {sentence(shortened('; '.join(status.messages)))}"
+        evidence = f"{fact} within {budget} = {seconds:.0f} s.{because}"
+        return Finding(ERROR, budget, evidence, f"Raise {budget} if it only needs longer.", self.name)
 
     def _expected(self, status: WorkloadStatus) -> int | None:
         return self.expected_pods if self.expected_pods is not None else status.pods_expected
@@ -318,11 +317,19 @@ def _together(first: list[Finding], others: list[Finding]) -> list[Finding]:
     return first + [finding for finding in most_severe_first(others) if finding.cause not in causes]
 
 
-def _limit_error(what: str, limit_seconds: float, last_seen: str, explanations: list[Finding]) -> GpuopsError:
+def _last_seen(text: str, findings: list[Finding]) -> str:
+    """Return a progress line without its explanation, which the findings of the same message give in full."""
+    for finding in findings:
+        text = text.split(f", {finding.cause}: ")[0]
+    return text
+
+
+def _limit_error(what: str, limit_seconds: float, text: str, explanations: list[Finding]) -> GpuopsError:
     """Make the error of a wait whose time is over: what was seen last and the best explanation."""
-    limit = Finding(ERROR, "time_limit", f"not within {limit_seconds:.0f} s; last seen: {last_seen}.")
+    seen = _last_seen(text, explanations)
+    limit = Finding(ERROR, "time_limit", f"not within {limit_seconds:.0f} s; last seen: {seen}.")
     best = f" {explanations[0].sentence()}" if explanations else ""
     return GpuopsError(
-        f"Gave up waiting until {what} after {limit_seconds:.0f} s. Last seen: {last_seen}.{best}",
+        f"Gave up waiting until {what} after {limit_seconds:.0f} s. Last seen: {seen}.{best}",
         _together([limit], explanations),
     )

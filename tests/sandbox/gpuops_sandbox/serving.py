@@ -59,6 +59,13 @@ class QuietServer(uvicorn.Server):
         """Capture none."""
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drop the clients' idle connections instead of waiting for their good-bye, then end as usual."""
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await super().shutdown(sockets)
+
 
 def make_certificate(folder: Path) -> Certificate:
     """Make a certificate authority of this simulator alone, and a server certificate for the loopback."""

@@ -98,7 +98,7 @@ def test_hopeless_image_is_reported_at_the_first_look_that_shows_it() -> None:
     assert stage.clock.now - 1000 < 15
     assert causes(error)[0] == "image_pull_failed"
     assert "r/x:nope" in error.message
-    assert "Last seen: my-llm-inference: initializing: 0/2 pods running" in error.message
+    assert error.message.endswith("Last seen: my-llm-inference: initializing: 0/2 pods running.")
     assert error.findings[0].severity == ERROR
 
 

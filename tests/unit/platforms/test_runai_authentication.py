@@ -117,7 +117,7 @@ def test_the_token_is_kept_and_replaced_a_minute_before_its_end(
     tokens = iter(f"token-{number}" for number in range(9))
     server.on("POST", V2, lambda asked: Answer(200, {"access_token": next(tokens), "expires_in": 300}))
     authenticator = make()
-    assert [authenticator.token() for _ in range(3)] == ["token-0"] * 3
+    assert [authenticator.token() for turn in range(3)] == ["token-0"] * 3
     time.now += 239
     assert authenticator.token() == "token-0"
     time.now += 2

@@ -82,7 +82,7 @@ def test_an_endpoint_token_wins_and_is_never_renewed(tls_server: ScriptedServer,
 def test_a_refused_platform_token_is_renewed_once(tls_server: ScriptedServer, make: Make) -> None:
     tls_server.on("GET", MODELS, Answer(401, {}))
     client = make()
-    assert [ask(client, endpoint(tls_server)).status for _ in range(2)] == [401, 401]
+    assert [ask(client, endpoint(tls_server)).status for turn in range(2)] == [401, 401]
     assert [asked.headers["authorization"] for asked in tls_server.asked] == [
         "Bearer platform-1",
         "Bearer platform-2",
@@ -96,7 +96,7 @@ def test_without_another_token_the_answer_stands(tls_server: ScriptedServer, cer
 
     tls_server.on("GET", MODELS, Answer(403, {}), Answer(401, {}))
     client = EndpointClient(EndpointConnection(), certificates.ca_path, PlatformToken(lambda: "given", renew))
-    assert [ask(client, endpoint(tls_server)).status for _ in range(2)] == [403, 401]
+    assert [ask(client, endpoint(tls_server)).status for turn in range(2)] == [403, 401]
 
 
 def test_bodies_are_json(tls_server: ScriptedServer, make: Make) -> None:

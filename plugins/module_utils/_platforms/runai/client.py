@@ -179,6 +179,8 @@ class RunaiClient:
         return reply
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None, token: str) -> HttpReply:
+        # Getting the token may have taken its time.
+        self._host.alive()
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", "User-Agent": "gpuops.inference"}
         content: bytes | None = None
         if body is not None:

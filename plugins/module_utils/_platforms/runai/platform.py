@@ -9,6 +9,7 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
@@ -16,6 +17,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     DEGRADED,
     DELETING,
     FAILED,
+    RUNNING,
     AppliedRecord,
     ChangeRules,
     HttpAnswer,
@@ -113,7 +115,11 @@ class RunaiPlatform:
         # A name can be held by one that is being deleted and by its successor.
         entry = min(entries, key=lambda one: observe.phase_of(one) == DELETING)
         self._namespace = entry.get("namespace") or self._namespace
-        return self._with_definition(name, entry)
+        live = self._with_definition(name, entry)
+        if live.managed and live.phase == RUNNING and live.replicas != 0 and live.endpoint is None:
+            # Whether the list carries addresses is not promised; the workload's own page has them.
+            live = replace(live, endpoint=observe.endpoint_of(self._client.workload(live.handle) or {}, live.body))
+        return live
 
     def check(self, plan: Plan) -> list[Finding]:
         """Return what Run:ai cannot do of ``plan``: reads the project and the clusters (two requests, once)."""
@@ -207,8 +213,7 @@ class RunaiPlatform:
         status = observe.workload_status(live, entry, pods, events, replicas)
         if detail and status.phase in (FAILED, DEGRADED):
             told = observe.history_messages(self._client.history(live.handle))
-            messages = tuple(dict.fromkeys((*status.messages, *told)))
-            status = _replaced(status, messages)
+            status = replace(status, messages=tuple(dict.fromkeys((*status.messages, *told))))
         return status
 
     def request_leaders(
@@ -306,12 +311,6 @@ class RunaiPlatform:
 def _field_of(path: str) -> str:
     """Return the top field of the spec that holds a flattened path: ``spec.environmentVariables[A].value``."""
     return path.split(".", 1)[1].split(".", 1)[0].split("[", 1)[0]
-
-
-def _replaced(status: WorkloadStatus, messages: tuple[str, ...]) -> WorkloadStatus:
-    return WorkloadStatus(
-        status.phase, messages, status.pods, status.events, status.endpoint, status.pods_expected, status.deleted
-    )
 
 
 def _without_nulls(value: Any) -> Any:

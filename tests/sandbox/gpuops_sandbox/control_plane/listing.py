@@ -51,11 +51,12 @@ def select(
     search = parameters.get("search", "").lower()
     if search:
         chosen = [item for item in chosen if any(search in str(read(item)).lower() for read in fields.values())]
+    backwards = descending(parameters, "asc")
     sort = parameters.get("sortBy")
     if sort:
         if sort not in fields:
             raise ApiError(400, f"sortBy: {sort!r} is not one of {', '.join(sorted(fields))}")
-        chosen = sorted(chosen, key=lambda item: str(fields[sort](item)), reverse=descending(parameters, "asc"))
+        chosen = sorted(chosen, key=lambda item: str(fields[sort](item)), reverse=backwards)
     return chosen
 
 

@@ -134,9 +134,8 @@ def _required(holder: dict[str, Any], key: str, path: str, when: str = "") -> An
 
 
 def _check_common(body: dict[str, Any], spec: dict[str, Any], switches: Switches) -> None:
-    if switches.invalid_name is InvalidName.REFUSED:
-        if not is_service_name(body["name"]):
-            raise _refusal("name", f"must be a DNS-1035 label of at most {LONGEST_NAME} characters")
+    if switches.invalid_name is InvalidName.REFUSED and not is_service_name(body["name"]):
+        raise _refusal("name", f"must be a DNS-1035 label of at most {LONGEST_NAME} characters")
     priority = spec.get("priorityClass")
     if priority is not None and priority not in PRIORITY_CLASSES:
         raise _refusal("spec.priorityClass", f"must be one of {', '.join(PRIORITY_CLASSES)}")

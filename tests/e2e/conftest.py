@@ -1,0 +1,43 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One sandbox with real pods and the real engine for all tests of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gpuops_sandbox.engine.tiny_model import HEALTHY_BUT_BROKEN_HEAD_DIM, copy_model
+from support.needs import need_pods
+from support.playbook import Playbooks
+from support.sandbox import CLAIM, SandboxHandle
+
+SERVING_USER = 2000
+MODEL = "input/Models/Mistral-Small-4-119B-2603"
+BROKEN_MODEL = "input/Models/healthy-but-broken"
+
+
+@pytest.fixture(scope="session")
+def real_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHandle]:
+    """A sandbox whose pods are processes of real vLLM, with two models on the claim."""
+    need_pods()
+    handle = SandboxHandle(tmp_path_factory.mktemp("sandbox") / "state", "--machines", "2", "--gpus-per-machine", "4")
+    try:
+        claim = Path(handle.description["volumes_directory"]) / handle.description["namespace"] / CLAIM
+        copy_model(claim / MODEL, SERVING_USER, SERVING_USER)
+        copy_model(claim / BROKEN_MODEL, SERVING_USER, SERVING_USER, head_dim=HEALTHY_BUT_BROKEN_HEAD_DIM)
+        yield handle
+    finally:
+        handle.end()
+
+
+@pytest.fixture(scope="session")
+def real_playbooks(tmp_path_factory: pytest.TempPathFactory) -> Playbooks:
+    """Runs the playbooks of the installed collection."""
+    root = tmp_path_factory.mktemp("collections")
+    link = root / "ansible_collections" / "gpuops" / "inference"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(Path(__file__).resolve().parents[2])
+    return Playbooks(tmp_path_factory.mktemp("plays"), root)

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbooks: how they run, and that what they say of their variables is what the roles say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from role_files import (
+    PLAYBOOK_FILES,
+    PLAYBOOKS,
+    flat_tasks,
+    leaves,
+    module_calls,
+    options_to_reach,
+    read_yaml,
+    role_spec,
+    variables_in,
+)
+
+EXPECTED = {"deploy", "smoke_test", "status", "teardown"}
+OWN_VARIABLES = {"gpuops_hosts", "gpuops_query"}
+
+
+def all_variables() -> dict[str, Any]:
+    return {**role_spec("smoke_test"), **role_spec("vllm_serving")}
+
+
+def test_the_playbooks_are_those_of_the_design() -> None:
+    assert {path.stem for path in PLAYBOOK_FILES} == EXPECTED
+
+
+@pytest.mark.parametrize("path", PLAYBOOK_FILES, ids=lambda path: path.stem)
+def test_a_play_runs_on_the_controller_for_the_workloads(path: Path) -> None:
+    for play in read_yaml(path):
+        assert play["hosts"] == "{{ gpuops_hosts | default('vllm_workloads') }}"
+        assert play["connection"] == "local"
+        assert play["gather_facts"] is False
+        assert play["become"] is False
+        assert play["vars"] == {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+        assert not {"vars_prompt", "validate_argspec", "ignore_errors"} & play.keys()
+
+
+@pytest.mark.parametrize("path", PLAYBOOK_FILES, ids=lambda path: path.stem)
+def test_few_tasks_and_no_loop_of_polls(path: Path) -> None:
+    for play in read_yaml(path):
+        tasks = list(flat_tasks(play.get("tasks", [])))
+        assert len(tasks) + 2 * len(play.get("roles", [])) <= 6
+        assert not any({"until", "become", "retries"} & task.keys() for task in tasks)
+
+
+@pytest.mark.parametrize("path", PLAYBOOK_FILES, ids=lambda path: path.stem)
+def test_the_play_argument_spec_agrees_with_the_roles(path: Path) -> None:
+    meta = read_yaml(path.with_suffix(".meta.yml"))
+    assert meta["short_description"] == read_yaml(path)[0]["name"]
+    assert meta["description"]
+    spec = meta["argument_specs"]["main"]
+    assert f"ansible-playbook gpuops.inference.{path.stem} " in spec["examples"]
+    known = all_variables()
+    for name, option in spec["options"].items():
+        if name in OWN_VARIABLES:
+            continue
+        for field in ("type", "choices", "default", "required"):
+            assert option.get(field) == known[name].get(field), name
+
+
+@pytest.mark.parametrize("path", [*PLAYBOOK_FILES, *sorted((PLAYBOOKS / "templates").iterdir())], ids=str)
+def test_only_known_variables_are_used(path: Path) -> None:
+    used = variables_in(path.read_text(encoding="utf-8"))
+    assert used - OWN_VARIABLES <= all_variables().keys()
+
+
+def test_status_reaches_every_option_of_the_module() -> None:
+    [(module, arguments)] = module_calls(PLAYBOOKS / "status.yml")
+    assert options_to_reach(module, set(leaves(arguments))) == set(leaves(arguments))
