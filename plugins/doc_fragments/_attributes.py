@@ -15,9 +15,11 @@ attributes:
   check_mode:
     description: Can run in C(check_mode) and return the changed status prediction without modifying the target.
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff
+      mode.
   idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates
+      no change.
   action_group:
     description: Use C(group/gpuops.inference.all) in C(module_defaults) to set the connection options once.
     support: full
@@ -28,6 +30,7 @@ attributes:
     support: full
     platforms: posix
   in_process:
-    description: Runs in the controller's own process where the connection is local and neither C(async) nor C(become) is used.
+    description: Runs in the controller's own process where the connection is local and neither C(async) nor
+      C(become) is used.
     support: full
 """

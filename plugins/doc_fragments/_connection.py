@@ -85,7 +85,8 @@ options:
   progress:
     description:
       - When a line about the progress is printed to the controller's standard error.
-      - Nothing is printed where the task runs as a module (another connection, C(async), C(become)) or under C(no_log).
+      - Nothing is printed where the task runs as a module (another connection, C(async), C(become)) or under
+        C(no_log).
       - If the option is not set, the environment variable E(GPUOPS_PROGRESS) is used.
     type: str
     choices:

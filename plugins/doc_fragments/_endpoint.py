@@ -14,7 +14,8 @@ options:
   endpoint_token:
     description:
       - A bearer token for the model's endpoint. It is never sent to the platform.
-      - If it is not set and the endpoint asks for users of the platform, the platform's own token is sent, but only over
+      - If it is not set and the endpoint asks for users of the platform, the platform's own token is sent, but only
+        over
         verified TLS and only to the host that the platform reported for the workload.
       - If the option is not set, the environment variable E(GPUOPS_ENDPOINT_TOKEN) is used.
     type: str

@@ -13,7 +13,8 @@ class ModuleDocFragment:
 options:
   image:
     description:
-      - The container image with vLLM, such as V(registry.example.com/vllm-openai:v0.33.0). Required with O(state=present).
+      - The container image with vLLM, such as V(registry.example.com/vllm-openai:v0.33.0). Required with
+        O(state=present).
     type: str
   image_pull_policy:
     description:
@@ -38,7 +39,8 @@ options:
     default: 1
   replicas:
     description:
-      - The number of complete engines. If it is not set, a new workload gets one and an existing one keeps what it has.
+      - The number of complete engines. If it is not set, a new workload gets one and an existing one keeps what it
+        has.
     type: int
   model:
     description:
@@ -118,7 +120,8 @@ options:
   fabric:
     description:
       - What carries NCCL between the pods, with the variables that follow from it and what the pods need for it.
-      - Only a change in O(fabric.inputs) changes a running workload. A different judgement of the same inputs is a finding.
+      - Only a change in O(fabric.inputs) changes a running workload. A different judgement of the same inputs is a
+        finding.
     type: dict
     suboptions:
       kind:
@@ -230,14 +233,16 @@ options:
     default: []
   env:
     description:
-      - Environment variables of every pod. A value is a text, or a dictionary with C(secret) and C(key) that names an entry of a
+      - Environment variables of every pod. A value is a text, or a dictionary with C(secret) and C(key) that names
+        an entry of a
         Secret.
       - Secrets belong into a Secret. Values of variables whose name looks like a secret are masked in every output.
     type: dict
     default: {}
   preemptibility:
     description:
-      - Whether the scheduler may take the GPUs away for others. Preemptible workloads may use more than the project's quota.
+      - Whether the scheduler may take the GPUs away for others. Preemptible workloads may use more than the
+        project's quota.
       - The platform decides by the priority if this is not set.
     type: str
     choices: [preemptible, non_preemptible]
@@ -335,7 +340,8 @@ options:
     default: recreate_group
   startup_policy:
     description:
-      - When the followers start. With O(readiness_probe) and several pods V(leader_ready) is refused, since leader and followers would
+      - When the followers start. With O(readiness_probe) and several pods V(leader_ready) is refused, since leader
+        and followers would
         wait for each other.
     type: str
     choices: [leader_created, leader_ready]

@@ -135,7 +135,8 @@ levels:
       returned: always
       sample: 0.4
 world_size:
-  description: The number of ranks that the engine itself reports, and where that was seen. V(null) if it cannot be seen.
+  description: The number of ranks that the engine itself reports, and where that was seen. V(null) if it cannot be
+    seen.
   returned: when the workload was found
   type: dict
   sample:

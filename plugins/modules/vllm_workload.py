@@ -12,11 +12,14 @@ author:
   - The gpuops.inference authors (@gpuops)
 description:
   - Creates, changes, scales, stops and removes one workload, which is one model served by vLLM.
-  - Everything is decided before anything is changed, each decision with its reason. With C(--check --diff) the whole plan is
+  - Everything is decided before anything is changed, each decision with its reason. With C(--check --diff) the whole
+    plan is
     shown and nothing is written.
-  - One replica consists of O(pods) pods with O(gpus_per_pod) GPUs each, the leader included. Tensor parallelism stays inside a
+  - One replica consists of O(pods) pods with O(gpus_per_pod) GPUs each, the leader included. Tensor parallelism
+    stays inside a
     pod, pipeline parallelism goes across the pods, unless you decide otherwise.
-  - What was applied last is recorded on the platform itself. What was decided then stays until you change an option or set
+  - What was applied last is recorded on the platform itself. What was decided then stays until you change an option
+    or set
     O(replan), so that a newer version of the collection never restarts what runs.
 options:
   name:
@@ -31,7 +34,8 @@ options:
     choices:
       present: The workload exists as described, and serves.
       absent: There is no workload of this name. Volumes are kept.
-      stopped: The workload keeps its name and settings, and no pod runs. Run:ai can do this for distributed workloads only.
+      stopped: The workload keeps its name and settings, and no pod runs. Run:ai can do this for distributed
+        workloads only.
     default: present
   adopt:
     description:
@@ -45,7 +49,8 @@ options:
     default: false
   on_disruption:
     description:
-      - What happens if a change takes the endpoint away. Asking for V(absent), V(stopped) or fewer replicas is permission enough.
+      - What happens if a change takes the endpoint away. Asking for V(absent), V(stopped) or fewer replicas is
+        permission enough.
     type: str
     choices:
       refuse: The task fails, says what would change, and changes nothing.
@@ -63,7 +68,8 @@ options:
     default: 1800
   start_timeout:
     description:
-      - How long the engine may take from then on until it serves, in seconds. The time limits of vLLM itself follow from it.
+      - How long the engine may take from then on until it serves, in seconds. The time limits of vLLM itself follow
+        from it.
     type: int
     default: 3600
   delete_timeout:

@@ -11,7 +11,8 @@ version_added: 0.1.0
 author:
   - The gpuops.inference authors (@gpuops)
 description:
-  - Returns the status of a workload with its pods, its endpoint, its recent events and what differs from what was applied last.
+  - Returns the status of a workload with its pods, its endpoint, its recent events and what differs from what was
+    applied last.
 options:
   name:
     description:

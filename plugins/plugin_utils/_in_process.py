@@ -19,10 +19,10 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator, Validati
 from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.perform import Operation, perform
 from ansible_collections.gpuops.inference.plugins.module_utils._options.arguments import Arguments
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import InterruptedByParent
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import to_plain
 from ansible_collections.gpuops.inference.plugins.module_utils._results.progress import Progress
 from ansible_collections.gpuops.inference.plugins.module_utils._results.redaction import Redactor
@@ -80,7 +80,7 @@ class InProcessAction(ActionBase):
             progress=Progress(self._write_line(variables, redactor), self._progress_mode(params)),
             redactor=redactor,
             alive=_parent_check(),
-            temporary_directory=constants.DEFAULT_LOCAL_TMP,
+            temporary_directory=constants.config.get_config_value("DEFAULT_LOCAL_TMP"),
         )
         result = perform(self.entry.operation, params, host)
         result["invocation"] = {"module_args": self._censored(params, arguments, redactor)}

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gpuops_sandbox.engine.tiny_model import HEALTHY_BUT_BROKEN_HEAD_DIM, copy_model
 from support.needs import need_pods
 from support.playbook import Playbooks
 from support.sandbox import CLAIM, SandboxHandle
+
+from gpuops_sandbox.engine.tiny_model import HEALTHY_BUT_BROKEN_HEAD_DIM, copy_model
 
 SERVING_USER = 2000
 MODEL = "input/Models/Mistral-Small-4-119B-2603"

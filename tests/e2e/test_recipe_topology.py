@@ -46,7 +46,9 @@ def play(name: str, sandbox: SandboxHandle, playbooks: Playbooks) -> PlayResult:
     return running.wait(START_SECONDS).check()
 
 
-def ask(sandbox: SandboxHandle, path: str, body: dict[str, Any] | None = None, token: str | None = None) -> tuple[int, Any]:
+def ask(
+    sandbox: SandboxHandle, path: str, body: dict[str, Any] | None = None, token: str | None = None
+) -> tuple[int, Any]:
     """Send a request to the endpoint without any code of the collection."""
     url = f"{sandbox.description['endpoint_base']}/{sandbox.description['namespace']}/{NAME}{path}"
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
@@ -85,7 +87,11 @@ def test_deploy_serves_the_recipe(deployed: PlayResult, real_sandbox: SandboxHan
 def test_the_verdict_tells_what_was_seen(deployed: PlayResult) -> None:
     smoke = next(result for result in deployed.results if "verdict" in result)
     assert smoke["verdict"] == "passed"
-    assert {level["level"]: level["status"] for level in smoke["levels"]} == {"L0": "passed", "L1": "passed", "L2": "passed"}
+    assert {level["level"]: level["status"] for level in smoke["levels"]} == {
+        "L0": "passed",
+        "L1": "passed",
+        "L2": "passed",
+    }
     assert len(smoke["pods_seen"]) == 2 and smoke["replicas_proven"] == "1 of 1"
     assert smoke["world_size"]["value"] in (4, None), "never from our own plan"
     assert smoke["answer"]["text"]
@@ -112,7 +118,9 @@ def test_the_endpoint_asks_for_a_user_and_answers_him(deployed: PlayResult, real
     assert answer["model"] == "mistral4" and answer["choices"][0]["message"]["content"]
 
 
-def test_a_second_run_changes_nothing(deployed: PlayResult, real_sandbox: SandboxHandle, real_playbooks: Playbooks) -> None:
+def test_a_second_run_changes_nothing(
+    deployed: PlayResult, real_sandbox: SandboxHandle, real_playbooks: Playbooks
+) -> None:
     before = real_sandbox.definition(NAME)
     real_sandbox.forget_requests()
     again = play("deploy", real_sandbox, real_playbooks)
@@ -147,7 +155,9 @@ def test_a_stopped_follower_is_found_although_health_is_good(deployed: PlayResul
     assert recovered["changed"] is False
 
 
-def test_teardown_keeps_the_volume(deployed: PlayResult, real_sandbox: SandboxHandle, real_playbooks: Playbooks) -> None:
+def test_teardown_keeps_the_volume(
+    deployed: PlayResult, real_sandbox: SandboxHandle, real_playbooks: Playbooks
+) -> None:
     gone = play("teardown", real_sandbox, real_playbooks)
     assert gone.changed == 1
     assert real_sandbox.living(NAME) == []

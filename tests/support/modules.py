@@ -33,7 +33,11 @@ def arguments_of(name: str) -> Arguments:
 
 
 def run_module(
-    name: str, params: dict[str, Any], check_mode: bool = False, diff: bool = False, environment: dict[str, str] | None = None
+    name: str,
+    params: dict[str, Any],
+    check_mode: bool = False,
+    diff: bool = False,
+    environment: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Run a module's ``main`` with ``params`` and return the JSON it printed; ``rc`` is added."""
     main = importlib.import_module(f"{COLLECTION}.plugins.modules.{name}").main
@@ -46,6 +50,7 @@ def run_module(
         "_ansible_keep_remote_files": False,
     }
     output = io.StringIO()
+    code: Any = None
     with (
         mock.patch.object(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()),
         mock.patch.object(basic, "_ANSIBLE_PROFILE", "legacy", create=True),

@@ -18,12 +18,22 @@ def went_well(result: Result) -> Result:
 
 def only_error(result: Result) -> dict[str, Any]:
     """Return the one finding of severity ``error`` of a failed module, whose sentence is the message."""
-    assert result.get("failed"), f"it went well: {result}"
+    assert result.get("failed"), "it went well"
     errors = [finding for finding in result["findings"] if finding["severity"] == "error"]
     assert len(errors) == 1, f"{len(errors)} errors: {errors}"
     assert errors[0]["cause"] != "internal_error", result["msg"]
     assert errors[0]["evidence"] in result["msg"]
     finding: dict[str, Any] = errors[0]
+    return finding
+
+
+def first_error(result: Result) -> dict[str, Any]:
+    """Return the finding of a failed module that the message is about; what explains it may follow."""
+    assert result.get("failed"), "it went well"
+    finding: dict[str, Any] = result["findings"][0]
+    assert finding["severity"] == "error"
+    assert finding["cause"] != "internal_error", result["msg"]
+    assert finding["evidence"] in result["msg"]
     return finding
 
 

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
 """Writes the table of all inventory variables in docs/inventory.md from the roles' argument specs.
 
 Usage: python tests/tools/inventory_table.py          (needs PyYAML, which the environments sandbox and dev have)

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
 """What the demo and the sandbox alone have in common: the sandbox with the model on its claim, and how to reach it.
 
 Runs inside the environment `sandbox` (tests/tools/environments.py).

@@ -1,7 +1,6 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
 """The sandbox alone, in the foreground: a place to rehearse the playbooks. ^C ends it.
 
 Usage: make sandbox, or python tests/tools/sandbox.py (as root)

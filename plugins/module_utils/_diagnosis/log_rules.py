@@ -8,6 +8,7 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
+import functools
 import re
 
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.log_table import LOG_RULES, LogRule
@@ -44,7 +45,6 @@ _PROCESS = re.compile(r"^\((Worker|EngineCore|APIServer|MainProcess)")
 _PYDANTIC = re.compile(r"Value error, .+")
 _PREFIX = re.compile(r"^(\([^)]*\) )?(ERROR|WARNING|INFO|DEBUG) [\d-]+ [\d:]+ \[[^\]]*\] ?")
 _BELOW_ERROR = re.compile(r"^(\([^)]*\) )?(WARNING|INFO|DEBUG) ")
-_RULES = tuple((rule, re.compile(rule.pattern)) for rule in LOG_RULES)
 
 
 def diagnose_log(text: str, role: str = "leader") -> list[Finding]:
@@ -56,7 +56,7 @@ def diagnose_log(text: str, role: str = "leader") -> list[Finding]:
     found: dict[str, tuple[LogRule, str]] = {}
     unknown: list[str] = []
     for line in lines:
-        matching = [rule for rule, pattern in _RULES if pattern.search(line)]
+        matching = [rule for rule, pattern in _compiled_rules() if pattern.search(line)]
         for rule in matching:
             found.setdefault(rule.cause, (rule, line))
         if not matching:
@@ -72,6 +72,11 @@ def diagnose_log(text: str, role: str = "leader") -> list[Finding]:
         Finding(rule.severity, rule.cause, shortened(_message(line)), _hint(rule, role), role)
         for rule, line in causes or found.values()
     ]
+
+
+@functools.lru_cache(maxsize=1)
+def _compiled_rules() -> tuple[tuple[LogRule, re.Pattern[str]], ...]:
+    return tuple((rule, re.compile(rule.pattern)) for rule in LOG_RULES)
 
 
 def _telling_lines(text: str) -> list[str]:

@@ -75,12 +75,9 @@ def text_sign(
     ``definitive`` marks the texts that never get better by waiting; ``unless`` leaves texts to another rule;
     a later event of the same pod with a reason in ``settled_by`` says that it got better.
     """
-    wanted = re.compile(pattern, re.IGNORECASE)
-    final = re.compile(definitive, re.IGNORECASE) if definitive else None
-    left_out = re.compile(unless, re.IGNORECASE) if unless else None
 
     def matches(text: str) -> bool:
-        return bool(wanted.search(text)) and not (left_out and left_out.search(text))
+        return _found(pattern, text) and not _found(unless, text)
 
     def look(status: WorkloadStatus, history: StatusHistory) -> Sign | None:
         if not_while_running and status.phase == RUNNING:
@@ -91,9 +88,14 @@ def text_sign(
             relevant = matches(text) and history.is_relevant(event, status, current_pods_only)
             if relevant and not _is_settled(event, status, settled_by):
                 texts.append((pod_of(event), text))
-        return _merged(texts, final)
+        return _merged(texts, definitive)
 
     return look
+
+
+def _found(pattern: str | None, text: str) -> bool:
+    """Say whether the pattern occurs, whatever the case; compiled at first use, since most runs judge nothing."""
+    return pattern is not None and re.search(pattern, text, re.IGNORECASE) is not None
 
 
 def _is_settled(event: PlatformEvent, status: WorkloadStatus, settled_by: tuple[str, ...]) -> bool:
@@ -107,11 +109,11 @@ def _is_settled(event: PlatformEvent, status: WorkloadStatus, settled_by: tuple[
     return any(moment is not None and moment > time for moment in later)
 
 
-def _merged(texts: list[tuple[str, str]], final: re.Pattern[str] | None) -> Sign | None:
+def _merged(texts: list[tuple[str, str]], definitive: str | None) -> Sign | None:
     """Make one sign of all matching texts: the most telling one is the evidence, the other pods are counted."""
     if not texts:
         return None
-    telling = [entry for entry in texts if final and final.search(entry[1])]
+    telling = [entry for entry in texts if _found(definitive, entry[1])]
     # An event names its pod, a message often does not; of equals the longest says most.
     best = max(telling or texts, key=lambda entry: (bool(entry[0]), len(entry[1])))
     others = sorted({name for name, _text in texts if name and name != best[0]})

@@ -119,7 +119,9 @@ def _judge(
     if live.phase == FAILED:
         recreate, disruption = True, NONE
         findings.append(
-            Finding(INFO, "failed_is_replaced", "it has failed and serves nothing, so it is created anew.", "", live.name)
+            Finding(
+                INFO, "failed_is_replaced", "it has failed and serves nothing, so it is created anew.", "", live.name
+            )
         )
     return Comparison(tuple(changes), in_place, replicas, recreate, disruption, tuple(findings))
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding, most_severe_first
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import to_plain
 from ansible_collections.gpuops.inference.plugins.module_utils._results.redaction import Redactor, looks_secret
 
@@ -49,7 +49,9 @@ def perform(operation: Operation, params: Mapping[str, Any], host: Host) -> dict
 
 def run_module(module: AnsibleModule, operation: Operation) -> None:
     """Carry out ``operation`` as a module: silent while it works, since a module's output arrives only at its end."""
-    host = Host(check_mode=module.check_mode, redactor=Redactor(module.no_log_values), temporary_directory=module.tmpdir)
+    host = Host(
+        check_mode=module.check_mode, redactor=Redactor(module.no_log_values), temporary_directory=module.tmpdir
+    )
     result = perform(operation, module.params, host)
     if result.get("failed"):
         module.fail_json(**result)

@@ -26,7 +26,6 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift
     inputs_of,
     readable,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.watch import Watcher
 from ansible_collections.gpuops.inference.plugins.module_utils._options.workload import WorkloadOptions
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
@@ -49,6 +48,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.finding 
     Finding,
     errors_of,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._results.version import COLLECTION_VERSION
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Plan
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.planner import plan_workload
@@ -183,15 +183,11 @@ class Reconciler:
         self._host.alive()
         outcome.live = self._platform.create(rendered, self._record(spec, rendered))
 
-    def _converge(
-        self, live: LiveWorkload, spec: WorkloadSpec, rendered: RenderedWorkload, outcome: Outcome
-    ) -> None:
+    def _converge(self, live: LiveWorkload, spec: WorkloadSpec, rendered: RenderedWorkload, outcome: Outcome) -> None:
         """Change the live workload as far as it differs from the wanted one."""
         live_body = self._platform.comparable(live.body)
         rules = self._platform.change_rules(live)
-        wanted = Wanted(
-            inputs_of(spec), self._platform.comparable(rendered.body), spec.replicas, self._options.replan
-        )
+        wanted = Wanted(inputs_of(spec), self._platform.comparable(rendered.body), spec.replicas, self._options.replan)
         comparison = compare(live, live_body, wanted, rules)
         outcome.findings += comparison.findings
         if not comparison.changes and not comparison.recreate:
@@ -260,13 +256,23 @@ class Reconciler:
             self._platform.restore(live)
         except GpuopsError as failed:
             refused.findings.append(
-                Finding(ERROR, "not_restored", f"the workload as it was could not be put back: {failed.message}", "",
-                        live.name)
+                Finding(
+                    ERROR,
+                    "not_restored",
+                    f"the workload as it was could not be put back: {failed.message}",
+                    "",
+                    live.name,
+                )
             )
             return
         refused.findings.append(
-            Finding(WARNING, "restored", "the new workload was refused; the one that ran before was put back.", "",
-                    live.name)
+            Finding(
+                WARNING,
+                "restored",
+                "the new workload was refused; the one that ran before was put back.",
+                "",
+                live.name,
+            )
         )
 
     def _check(self, outcome: Outcome) -> None:

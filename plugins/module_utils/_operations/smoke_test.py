@@ -133,10 +133,11 @@ class _SmokeTest:
         results: dict[str, LevelResult] = {}
         if "L1" in self._asked:
             results["L1"] = self._timed("L1", self._model_level)
+        # The engine is asked for its ranks after L1, which waits for the route to it, and before L2, which a broken one
+        # does not survive.
+        world_size = self._world_size(results.get("L1"))
         if "L2" in self._asked:
             results["L2"] = self._timed("L2", lambda: self._completion_level(results["L1"]))
-        # The engine is asked for its ranks after L1, which waits until the route to it is there.
-        world_size = self._world_size(results.get("L1"))
         results["L0"] = self._pod_level(pod_findings, world_size, pods_seconds)
         self._note_unproven_replicas()
         return SmokeVerdict(

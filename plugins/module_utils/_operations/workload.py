@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.reconcile import Outcome, Reconciler
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
 from ansible_collections.gpuops.inference.plugins.module_utils._options.workload import (
@@ -22,6 +21,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.workload
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import Platform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.select import make_platform
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import most_severe_first
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Plan
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import differences, flatten, readable
-from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import LiveWorkload, Platform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.select import make_platform
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 # Events shown: enough for a start with some restarts, few enough to read.
 _EVENTS_SHOWN = 20

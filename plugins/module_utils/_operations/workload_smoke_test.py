@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.smoke_test import (
     SmokeTestOptions,
     run_smoke_test,
@@ -18,6 +17,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.smoke
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.select import make_platform
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 _FAILING = {"failed": ("failed",), "unknown": ("failed", "unknown"), "never": ()}
 
@@ -40,6 +40,7 @@ def prove_workload(params: dict[str, Any], host: Host) -> dict[str, Any]:
             for level in result["levels"]
             if level["status"] in _FAILING[params["fail_on"]]
         )
-        raise GpuopsError(f"the smoke test of {params['name']} ended with {verdict.verdict}: {reasons}",
-                          verdict.findings, result)
+        raise GpuopsError(
+            f"the smoke test of {params['name']} ended with {verdict.verdict}: {reasons}", verdict.findings, result
+        )
     return result

@@ -22,7 +22,7 @@ def smoke_test_arguments() -> Arguments:
         "up_to": {"type": "str", "choices": ["L0", "L1", "L2"], "default": "L2"},
         "served_names": {"type": "list", "elements": "str", "default": []},
         "prompt": {"type": "str", "default": "Say hello in one word."},
-        "max_tokens": {"type": "int", "default": 16},
+        "max_tokens": {"type": "int", "default": 16, "no_log": False},
         "time_limit": {"type": "int", "default": 60},
         "fail_on": {"type": "str", "choices": ["failed", "unknown", "never"], "default": "failed"},
     }

@@ -200,9 +200,7 @@ def read_workload(params: Mapping[str, Any]) -> WorkloadSpec:
         pods=params["pods"],
         gpus_per_pod=params["gpus_per_pod"],
         replicas=params["replicas"],
-        volumes=tuple(
-            VolumeSpec(volume["claim"], volume["path"], volume["read_only"]) for volume in params["volumes"]
-        ),
+        volumes=tuple(VolumeSpec(volume["claim"], volume["path"], volume["read_only"]) for volume in params["volumes"]),
         fabric=read_fabric(params["fabric"]),
         run_as=RunAsSpec(
             params["run_as"]["uid"], params["run_as"]["gid"], tuple(params["run_as"]["supplemental_groups"])

@@ -19,7 +19,9 @@ class GpuopsError(Exception):
     ``result`` holds what the task returns besides (what was seen last, what was already changed).
     """
 
-    def __init__(self, message: str, findings: list[Finding] | None = None, result: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, findings: list[Finding] | None = None, result: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.findings: list[Finding] = list(findings or [])

@@ -45,7 +45,7 @@ def test_module_and_action_agree(sandbox: SandboxHandle, playbooks: Playbooks) -
     results = playbooks.run(tasks).check().results[1:]
     finished = [result for result in results if result["status"] == "ok"]
     assert len(finished) == 2 * len(names)
-    for in_process, as_module in zip(finished[::2], finished[1::2]):
+    for in_process, as_module in zip(finished[::2], finished[1::2], strict=True):
         assert bare(in_process) == bare(as_module)
         assert in_process["invocation"]["module_args"] == as_module["invocation"]["module_args"]
 
@@ -136,7 +136,7 @@ def test_wrong_options_are_named_the_same_way(sandbox: SandboxHandle, playbooks:
         parameters = {key: value for key, value in parameters.items() if value is not None}
         tasks += [task(CREATING_MODULE, parameters, ignore_errors=True, **keywords) for keywords in ({}, AS_MODULE)]
     results = [result for result in playbooks.run(tasks).check().results if result.get("msg")]
-    for change, in_process, as_module in zip(wrong, results[::2], results[1::2]):
+    for change, in_process, as_module in zip(wrong, results[::2], results[1::2], strict=True):
         assert in_process["msg"] == as_module["msg"]
         assert next(iter(change)) in in_process["msg"]
     assert sandbox.living() == []

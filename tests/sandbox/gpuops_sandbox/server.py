@@ -17,8 +17,9 @@ import sys
 from pathlib import Path
 
 from gpuops_sandbox.cluster.inert_runtime import InertRuntime
+from gpuops_sandbox.control_plane.models import MissingContract
 from gpuops_sandbox.control_plane.sandbox import Size, make_sandbox
-from gpuops_sandbox.control_plane.switches import Switches
+from gpuops_sandbox.control_plane.switches import SwitchError, Switches
 from gpuops_sandbox.runtime.contract import PodRuntime
 from gpuops_sandbox.serving import describe, make_certificate, serve
 
@@ -84,5 +85,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def main(arguments: list[str]) -> int:
+    """Run the server; what stops it from starting is one line on stderr."""
+    try:
+        asyncio.run(run(parse(arguments)))
+    except (OSError, SwitchError, MissingContract) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    asyncio.run(run(parse(sys.argv[1:])))
+    sys.exit(main(sys.argv[1:]))

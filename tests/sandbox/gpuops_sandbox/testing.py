@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gpuops_sandbox.cluster.cluster import Cluster
 from gpuops_sandbox.cluster.inert_runtime import InertRuntime
 from gpuops_sandbox.control_plane.sandbox import Sandbox, Size, make_sandbox
 from gpuops_sandbox.control_plane.switches import Switches
@@ -28,12 +29,21 @@ ADMIN_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class RunningSandbox:
-    """A running simulator: what a client needs to know (``state``, as in the state file) and the admin routes."""
+    """A running simulator: what a client needs to know (``state``, as in the state file) and the admin routes.
+
+    ``sandbox`` is the simulator itself, to look at; it lives in another thread. None where it is another process.
+    """
 
     state: dict[str, Any]
-    loop: asyncio.AbstractEventLoop
-    sandbox: Sandbox
     opener: urllib.request.OpenerDirector
+    sandbox: Sandbox | None = None
+
+    @property
+    def cluster(self) -> Cluster:
+        """The simulated cluster, to look at."""
+        if self.sandbox is None:
+            raise RuntimeError("this simulator is another process")
+        return self.sandbox.cluster
 
     def admin(self, method: str, path: str, body: Any = None) -> Any:
         """Call an admin route (``/faults``, ``/requests``, ...) and return its JSON, or its text where it is not."""
@@ -86,7 +96,7 @@ def running_sandbox(
     if not started or failures:
         raise RuntimeError(f"the simulator did not start: {failures}")
     try:
-        yield RunningSandbox(describe(made[0], api, endpoint, issued), loop, made[0], _opener(issued.authority))
+        yield RunningSandbox(describe(made[0], api, endpoint, issued), admin_opener(issued.authority), made[0])
     finally:
         if thread.is_alive():
             loop.call_soon_threadsafe(made[0].ending.set)
@@ -94,7 +104,8 @@ def running_sandbox(
         loop.close()
 
 
-def _opener(authority: Path) -> urllib.request.OpenerDirector:
+def admin_opener(authority: Path) -> urllib.request.OpenerDirector:
+    """Return what opens the admin routes: no proxy, and only the simulator's own certificate authority."""
     return urllib.request.build_opener(
         urllib.request.ProxyHandler({}),
         urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(authority))),

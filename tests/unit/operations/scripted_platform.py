@@ -190,6 +190,10 @@ class ScriptedPlatform:
         """Return the body as it is."""
         return dict(body)
 
+    def shown(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the body as it is."""
+        return dict(body)
+
     def change_rules(self, live: LiveWorkload) -> ChangeRules:
         """Return the rules that were set."""
         return self.rules

@@ -36,7 +36,10 @@ from hypothesis import strategies as st
 BODY: dict[str, Any] = {
     "spec": {
         "replicas": 1,
-        "leader": {"image": "vllm:1", "environmentVariables": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]},
+        "leader": {
+            "image": "vllm:1",
+            "environmentVariables": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
+        },
     }
 }
 DISTRIBUTED = ChangeRules(in_place={}, replica_paths=("spec.replicas",))
@@ -64,7 +67,9 @@ def judge(
 ) -> Comparison:
     """Compare with the usual defaults."""
     workload = live(live_body, options.pop("phase", RUNNING), options.pop("recorded", True))
-    return compare(workload, workload.body, Wanted(inputs or INPUTS, wanted, options.pop("replicas", None), **options), rules)
+    return compare(
+        workload, workload.body, Wanted(inputs or INPUTS, wanted, options.pop("replicas", None), **options), rules
+    )
 
 
 def test_nothing_to_do_when_nothing_differs() -> None:
@@ -101,7 +106,9 @@ def test_a_change_in_place_is_rolling() -> None:
 
 
 def test_dropping_a_variable_is_a_change() -> None:
-    fewer = {"spec": {**BODY["spec"], "leader": {"image": "vllm:1", "environmentVariables": [{"name": "A", "value": "1"}]}}}
+    fewer = {
+        "spec": {**BODY["spec"], "leader": {"image": "vllm:1", "environmentVariables": [{"name": "A", "value": "1"}]}}
+    }
     outcome = judge(fewer, inputs={"image": "vllm:1", "env": {}})
     assert {change.path for change in outcome.changes} == {
         "spec.leader.environmentVariables[B].name",
@@ -116,7 +123,9 @@ def test_what_is_so_already_is_no_change() -> None:
 
 def test_drift_in_a_field_that_can_be_changed_is_repaired() -> None:
     outcome = judge(BODY, with_image("vllm:hand"), rules=INFERENCE)
-    assert [(change.before, change.after, change.origin) for change in outcome.changes] == [("vllm:hand", "vllm:1", "drift")]
+    assert [(change.before, change.after, change.origin) for change in outcome.changes] == [
+        ("vllm:hand", "vllm:1", "drift")
+    ]
     assert outcome.disruption == ROLLING
 
 
@@ -175,7 +184,9 @@ def test_only_the_inputs_of_the_fabric_count() -> None:
 leaves = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
 bodies = st.recursive(
     leaves,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", min_size=1, max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", min_size=1, max_size=3), inner, max_size=3)
+    ),
     max_leaves=12,
 )
 

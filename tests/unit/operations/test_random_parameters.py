@@ -21,9 +21,13 @@ from support.modules import COLLECTION, arguments_of, module_names
 NOWHERE = {"runai_url": "https://127.0.0.1:9", "runai_token": "token-of-nowhere", "project": "p", "platform": "runai"}
 SETS = 1000
 
-texts = st.sampled_from(["", "a", "my-llm", "/data/m", "Ünïcode", "$(HOME)", "a b", "'", "--tensor-parallel-size", "L2"])
+texts = st.sampled_from(
+    ["", "a", "my-llm", "/data/m", "Ünïcode", "$(HOME)", "a b", "'", "--tensor-parallel-size", "L2"]
+)
 scalars = texts | st.integers(-2, 9) | st.booleans() | st.floats(allow_nan=False) | st.none()
-anything = st.recursive(scalars, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2), max_leaves=4)
+anything = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2), max_leaves=4
+)
 
 
 class FakeTime:

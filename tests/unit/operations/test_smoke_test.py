@@ -228,6 +228,20 @@ def test_a_route_that_comes_late_is_waited_for(platform: ScriptedPlatform, stage
     assert stage.clock.now - 1000 < 10
 
 
+def test_an_address_that_comes_late_is_looked_for_again(platform: ScriptedPlatform, stage: Stage) -> None:
+    platform.timeline = [(0, replace(SERVING, endpoint=None)), (2, SERVING)]
+    platform.reply("/v1/models", refused(), refused(), refused(), model_list("mistral4"))
+    verdict = run(platform, stage)
+    assert verdict.verdict == "passed"
+    assert verdict.as_dict()["endpoint"] == SERVING.endpoint.url
+
+
+def test_the_ranks_are_asked_for_before_an_engine_may_die(platform: ScriptedPlatform, stage: Stage) -> None:
+    platform.reply(CHAT, ENGINE_DIED)
+    assert run(platform, stage).world_size.value == 4
+    assert [path for _method, path, _body, _limit in platform.requests] == ["/v1/models", "/get_world_size", CHAT]
+
+
 @pytest.mark.parametrize(
     ("reply", "cause"),
     [(json_answer("no leader ready", 503), "endpoint_failed"), (refused(), "endpoint_unreachable")],
@@ -307,7 +321,7 @@ def test_a_model_without_chat_template_is_asked_for_a_plain_completion(
     assert verdict.verdict == "passed"
     assert verdict.answer is not None
     assert (verdict.answer.path, verdict.answer.text) == ("/v1/completions", "dog")
-    assert platform.requests[2][2]["prompt"] == "Say hello in one word."
+    assert platform.requests[3][2]["prompt"] == "Say hello in one word."
 
 
 def test_replicas_are_counted(platform: ScriptedPlatform, stage: Stage) -> None:

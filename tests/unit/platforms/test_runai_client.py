@@ -220,6 +220,8 @@ class TestCreation:
             (400, "workload name is already in use in the project", True),
             (400, "A workload with the name x already exists", True),
             (400, "spec.leader.image: field required", False),
+            (400, "the port 8000 is already in use", False),
+            (409, "a lock is taken", True),
             (403, "name already exists", False),
         ],
     )

@@ -95,6 +95,16 @@ class TestFind:
         assert live is not None
         assert (live.kind, live.managed) == (DISTRIBUTED, True)
 
+    @pytest.mark.parametrize("status", [400, 404])
+    def test_another_kind_is_tried_after_either_refusal(
+        self, server: ScriptedServer, platform: RunaiPlatform, status: int
+    ) -> None:
+        exists(server, type="Inference")
+        server.on("GET", SINGLE, Answer(status, {"code": status, "message": "wrong type"}))
+        live = platform.find(NAME)
+        assert live is not None
+        assert live.kind == DISTRIBUTED
+
     def test_a_single_pod_inference(self, server: ScriptedServer, platform: RunaiPlatform) -> None:
         server.on("GET", LIST, Answer(200, {"workloads": [listed(type="Inference")]}))
         server.on("GET", SINGLE, Answer(200, definition(rendered(pods=1).body["spec"])))

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
 """Reads the YAML of roles, playbooks and inventories for the tests beside it."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -17,23 +17,24 @@ from typing import Any
 
 import yaml
 from ansible_collections.gpuops.inference.plugins.module_utils._options.arguments import Arguments
-from ansible_collections.gpuops.inference.plugins.module_utils._options.smoke_test import (
-    smoke_test_arguments,
-    workload_info_arguments,
-)
-from ansible_collections.gpuops.inference.plugins.module_utils._options.workload import workload_arguments
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 ROLES = REPOSITORY / "roles"
 PLAYBOOKS = REPOSITORY / "playbooks"
 INVENTORIES = REPOSITORY / "inventories"
 
-MODULES: dict[str, Arguments] = {
-    "gpuops.inference.vllm_workload": workload_arguments(),
-    "gpuops.inference.vllm_workload_info": workload_info_arguments(),
-    "gpuops.inference.vllm_smoke_test": smoke_test_arguments(),
-}
 
+def module_arguments(name: str) -> Arguments:
+    """Return what a module accepts, as its action plugin has it."""
+    plugin = importlib.import_module(f"ansible_collections.gpuops.inference.plugins.action.{name}")
+    arguments: Arguments = plugin.ActionModule.entry.arguments()
+    return arguments
+
+
+MODULES = {
+    f"gpuops.inference.{path.stem}": module_arguments(path.stem)
+    for path in sorted((REPOSITORY / "plugins" / "modules").glob("*.py"))
+}
 TASK_FILES = sorted(ROLES.glob("*/tasks/*.yml"))
 ROLE_NAMES = sorted(folder.name for folder in ROLES.iterdir() if folder.is_dir())
 PLAYBOOK_FILES = sorted(file for file in PLAYBOOKS.glob("*.yml") if not file.name.endswith(".meta.yml"))

@@ -26,7 +26,7 @@ def failing(body: dict[str, Any], role: str = "leader", **variables: str) -> dic
 
 def request_of(client: Client, workload_id: str, member: int = 0, splitting: str = "shell_words") -> PodRequest:
     """Return what the runtime was asked for."""
-    cluster = client.running.sandbox.cluster
+    cluster = client.running.cluster
     workload = cluster.workloads[workload_id]
     pods: list[Pod] = eventually(lambda: [pod for pod in cluster.pods_of(workload) if pod.machine])
     return build_request(workload, pods[member], pods, cluster.tables, CommandSplitting(splitting))
@@ -70,7 +70,7 @@ def test_without_group_restart_only_that_container_restarts(start_sandbox: Start
     workload = client.workload(workload_id)
     assert workload["phase"] == "Degraded" and "CrashLoopBackOff" in workload["phaseMessage"]
     assert "RecreateGroupOnPodRestart" not in client.reasons(workload_id)
-    assert client.running.sandbox.cluster.pods_of(client.running.sandbox.cluster.workloads[workload_id])[0].ready
+    assert client.running.cluster.pods_of(client.running.cluster.workloads[workload_id])[0].ready
 
 
 @pytest.mark.parametrize("phase", ["Initializing", "Failed", "Degraded"])
@@ -79,7 +79,7 @@ def test_a_crash_loop_shows_the_phase_of_the_switch(start_sandbox: StartSandbox,
     body = failing(distributed_body(), STAND_IN_EXIT_CODE="1")
     body = changed(body, "spec.leader.probes", PROBE)
     workload_id = client.create(body)
-    cluster = client.running.sandbox.cluster
+    cluster = client.running.cluster
     eventually(lambda: cluster.groups[workload_id] and cluster.groups[workload_id][0].restarts >= 4)
     eventually(lambda: client.phase(workload_id) == phase)
     assert "Running" not in client.phases(workload_id)

@@ -63,7 +63,7 @@ def test_a_deleted_workload_is_gone_as_the_switch_says(start_sandbox: StartSandb
     else:
         assert answer.json()["deletedAt"] is not None
     assert client.call("DELETE", f"{DISTRIBUTED}/{workload_id}").status_code == 404
-    assert client.running.sandbox.cluster.all_groups() == []
+    assert client.running.cluster.all_groups() == []
 
 
 def test_replicas_come_and_go(client: Client) -> None:

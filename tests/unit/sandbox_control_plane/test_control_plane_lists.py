@@ -59,8 +59,18 @@ def test_workloads_by_filter(three: Client, filter_by: str, expected: list[str])
 
 @pytest.mark.parametrize(
     "query",
-    ["filterBy=name", "filterBy=colour==red", "filterBy=name%3D%3Da&filterBy=type%3D%3Db", "limit=501", "limit=0"]
-    + ["offset=-1", "sortOrder=up", "sortBy=colour", "unknown=1", "deleted=maybe"],
+    [
+        "filterBy=name",
+        "filterBy=colour==red",
+        "filterBy=name%3D%3Da&filterBy=type%3D%3Db",
+        "limit=501",
+        "limit=0",
+        "offset=-1",
+        "sortOrder=up",
+        "sortBy=colour",
+        "unknown=1",
+        "deleted=maybe",
+    ],
 )
 def test_a_query_that_makes_no_sense_is_refused(shared_client: Client, query: str) -> None:
     answer = shared_client.call("GET", f"/api/v1/workloads?{query}")

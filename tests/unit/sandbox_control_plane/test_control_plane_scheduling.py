@@ -88,7 +88,7 @@ def test_a_new_claim_is_made(client: Client) -> None:
     claim = {"path": "/data", "existingPvc": False, "claimName": "fresh", "claimInfo": {"size": "1Gi"}}
     pod = pod_spec() | {"storage": {"pvc": [claim]}}
     client.reach(client.create(distributed_body(leader=pod, worker=pod)), "Running")
-    assert client.running.sandbox.cluster.tables.claim(NAMESPACE, "fresh").is_dir()
+    assert client.running.cluster.tables.claim(NAMESPACE, "fresh").is_dir()
 
 
 @pytest.mark.parametrize("free", [True, False])

@@ -74,8 +74,11 @@ class RunaiClient:
         return self._read_one(f"/api/v1/workloads/{quote(handle, safe='')}", "read the workload's status")
 
     def definition(self, kind: str, handle: str) -> Record | None:
-        """Return what a workload of this kind consists of (``spec``), or ``None`` where there is none of that kind."""
-        return self._read_one(_path(kind, handle), "read the workload")
+        """Return what a workload of this kind consists of (``spec``), or ``None`` where there is none of that kind.
+
+        Whether the id of a workload of another kind is answered with 404 or 400 is not documented.
+        """
+        return self._read_one(_path(kind, handle), "read the workload", (400, 404))
 
     def pods(self, handle: str) -> list[Record]:
         """Return the pods of a workload."""
@@ -128,12 +131,12 @@ class RunaiClient:
     def _read(self, path: str, what: str) -> Any:
         return self._repeatable("GET", path, None, what)
 
-    def _read_one(self, path: str, what: str) -> Record | None:
-        """Return an object, or ``None`` where the API says that there is none (404)."""
+    def _read_one(self, path: str, what: str, absent: tuple[int, ...] = (404,)) -> Record | None:
+        """Return an object, or ``None`` where the API says by a status in ``absent`` that there is none."""
         try:
             content = self._read(path, what)
         except refusals.ApiError as error:
-            if error.status == 404:
+            if error.status in absent:
                 return None
             raise
         return content if isinstance(content, dict) else None

@@ -111,12 +111,24 @@ def pods_per_replica(kind: str, body: Record) -> int:
 def workload_status(
     live: LiveWorkload, entry: Record, pods: Sequence[Record], events: Sequence[Record], replicas: int | None
 ) -> WorkloadStatus:
-    """Return the status from what the API says about the workload, its pods and its events."""
+    """Return the status from what the API says about the workload, its pods and its events.
+
+    While an inference is replaced in place, pods of its earlier revisions are still there: neither they nor what is
+    said about them tells how the wanted revision fares, so they are left out.
+    """
+    there = [_pod(live, pod) for pod in pods if not is_deleted(pod)]
+    happened = sorted((_event(event) for event in events), key=lambda event: event.time)
+    newest = max((_revision(live, pod.name) or 0 for pod in there), default=0)
+
+    def is_current(text: str) -> bool:
+        revision = _revision(live, text)
+        return revision is None or revision >= newest
+
     return WorkloadStatus(
         phase=phase_of(entry),
-        messages=_messages(entry),
-        pods=tuple(_pod(live, pod) for pod in pods if not is_deleted(pod)),
-        events=tuple(sorted((_event(event) for event in events), key=lambda event: event.time)),
+        messages=tuple(message for message in _messages(entry) if is_current(message)),
+        pods=tuple(pod for pod in there if is_current(pod.name)),
+        events=tuple(event for event in happened if is_current(event.object)),
         endpoint=endpoint_of(entry, live.body),
         pods_expected=None if replicas is None else replicas * pods_per_replica(live.kind, live.body),
         deleted=is_deleted(entry),
@@ -182,6 +194,14 @@ def _pod(live: LiveWorkload, pod: Record) -> PodStatus:
         created=_text(pod.get("createdAt")),
         image=images[0] if images else None,
     )
+
+
+def _revision(live: LiveWorkload, text: str) -> int | None:
+    """Return the revision of the pod that ``text`` names: Knative calls pods ``<name>-<5 digits>-deployment-...``."""
+    if live.kind != INFERENCE:
+        return None
+    found = re.search(rf"\b{re.escape(live.name)}-(\d{{5,}})-deployment-", text)
+    return int(found.group(1)) if found else None
 
 
 def _role(workload: str, pod: str) -> str:

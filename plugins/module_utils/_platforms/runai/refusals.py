@@ -22,7 +22,10 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.redactio
 # How much of an answer that is not the API's own JSON is shown.
 _LONGEST_EXCERPT = 200
 _LONGEST_MESSAGE = 1000
-_NAME_TAKEN = re.compile(r"already (exists|in use|taken)|name .*(in use|taken|not unique|conflict)", re.IGNORECASE)
+# How a 400 may say that a name is in use: the text is not documented, so both orders of the words are known.
+_TAKEN = r"already exist|already in use|already taken|in use|is taken|not unique"
+_NAMED = r"name|workload|resource"
+_NAME_TAKEN = re.compile(rf"({_NAMED}).*({_TAKEN})|({_TAKEN}).*({_NAMED})", re.IGNORECASE | re.DOTALL)
 
 _HINTS = {
     400: "Correct the option that the message names.",

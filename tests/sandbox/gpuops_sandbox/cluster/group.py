@@ -52,6 +52,7 @@ class Group:
         self._wake = asyncio.Event()
         self._recreate = False
         self._removed = False
+        self._lost: list[Pod] = []
         self._leader_first = workload.kind is Kind.DISTRIBUTED and workload.spec.get("startupPolicy") == "LeaderReady"
         self._restarts_alone = workload.kind is Kind.SINGLE or workload.spec.get("restartPolicy") == "None"
         size = 1 + workload.followers
@@ -110,6 +111,11 @@ class Group:
     def lose_pod(self, pod: Pod) -> None:
         """A pod object was deleted from outside: LeaderWorkerSet makes it anew (alone, or with its whole group)."""
         record_pod_event(self.workload, pod, "Killing", "Stopping container workload", warning=False, source="kubelet")
+        if self._restarts_alone and not pod.is_leader:
+            self._lost.append(pod)
+            self._wake.set()
+            return
+        # A lost leader takes the others along whatever the policy says: they belong to it.
         self._report_recreation(pod)
         self.restarts += 1
         self._disturb()
@@ -148,6 +154,8 @@ class Group:
         """Start pods as they are placed; return when the group has to go."""
         while not (self._recreate or self._removed):
             self._wake.clear()
+            while self._lost:
+                await self._replace(self._lost.pop())
             if self.pods and not self.unplaced():
                 for pod in self.pods:
                     if pod.name not in self._keepers:
@@ -168,18 +176,28 @@ class Group:
             except asyncio.TimeoutError:
                 return
 
+    async def _replace(self, pod: Pod) -> None:
+        """Make one pod anew; the others keep running (and keep the lost one's old address in their /etc/hosts)."""
+        keeper = self._keepers.pop(pod.name)
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        await self._end_pod(pod, 0.0)
+        self._bury([pod])
+        self.pods[self.pods.index(pod)] = self._new_pod(pod.member_index)
+        self._control.reschedule()
+
     def _make_pods(self, members: range) -> None:
-        for member in members:
-            self.pods.append(
-                Pod(
-                    name=self._pod_name(member),
-                    workload_id=self.workload.id,
-                    namespace=self.workload.project.namespace,
-                    group_index=self.index,
-                    member_index=member,
-                    plan=self.workload.pod_plan(member),
-                )
-            )
+        self.pods.extend(self._new_pod(member) for member in members)
+
+    def _new_pod(self, member: int) -> Pod:
+        return Pod(
+            name=self._pod_name(member),
+            workload_id=self.workload.id,
+            namespace=self.workload.project.namespace,
+            group_index=self.index,
+            member_index=member,
+            plan=self.workload.pod_plan(member),
+        )
 
     def _pod_name(self, member: int) -> str:
         if self.workload.kind is Kind.SINGLE:
@@ -218,10 +236,14 @@ class Group:
         await asyncio.gather(*self._keepers.values(), return_exceptions=True)
         self._keepers.clear()
         await asyncio.gather(*(self._end_pod(pod, grace_seconds) for pod in self.pods), return_exceptions=True)
-        self.workload.deleted_pods.extend(self.pods)
-        del self.workload.deleted_pods[:-KEPT_DELETED_PODS]
+        self._bury(self.pods)
         self.pods = []
+        self._lost.clear()
         self._control.changed(self.workload)
+
+    def _bury(self, pods: list[Pod]) -> None:
+        self.workload.deleted_pods.extend(pods)
+        del self.workload.deleted_pods[:-KEPT_DELETED_PODS]
 
     async def _end_pod(self, pod: Pod, grace_seconds: float) -> None:
         try:

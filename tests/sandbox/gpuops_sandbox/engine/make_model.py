@@ -14,6 +14,7 @@ import sys
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 MAXIMUM_POSITIONS = 512
 SENTENCES = [
@@ -50,6 +51,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
 
 def main(folder: str, layers: int, head_dim: int) -> None:
     """Write the model's files into ``folder``; the same arguments give the same weights."""
+    logging.disable_progress_bar()
     tokenizer = make_tokenizer()
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)

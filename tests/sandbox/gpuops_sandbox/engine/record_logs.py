@@ -35,7 +35,7 @@ _GIB = 1024**3
 _MIB = 1024**2
 _START_LIMIT_SECONDS = 400.0
 _STOP_GRACE_SECONDS = 30.0
-_SMALL = ("--max-model-len", "256", "--kv-cache-memory-bytes", "16M", "-cc.mode=1", "-cc.backend=eager")
+_SMALL = ("--max-model-len", "256", "--kv-cache-memory-bytes", "16M")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ CASES = {
     "weights_missing": Case(model="/data/input/Models/no-weights"),
     "heads_not_divisible": Case(tensor=3),
     "max_model_len_too_large": Case(("--max-model-len", "4096", *_SMALL[2:])),
-    "kv_cache_does_not_fit": Case(("--max-model-len", "512", "--kv-cache-memory-bytes", "128K", *_SMALL[4:])),
+    "kv_cache_does_not_fit": Case(("--max-model-len", "512", "--kv-cache-memory-bytes", "128K")),
     "shared_memory_too_small": Case(shared_memory=64 * _MIB, tensor=2),
     "port_in_use": Case(
         command=("sh", "-c", 'python3 -m http.server 8000 >/dev/null 2>&1 & sleep 1; exec vllm serve "$@"', "vllm")

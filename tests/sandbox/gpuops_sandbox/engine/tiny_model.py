@@ -8,11 +8,17 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-from gpuops_sandbox.engine.environment import cache_folder, ensure_environment, only_one, report
+from gpuops_sandbox.engine.environment import (
+    cache_folder,
+    ensure_environment,
+    only_one,
+    print_folder,
+    report,
+    run_program,
+)
 
 # With this size of an attention head the CPU engine starts, says it is healthy, and dies of the first request.
 HEALTHY_BUT_BROKEN_HEAD_DIM = 16
@@ -23,7 +29,7 @@ def ensure_model(layers: int = 4, head_dim: int = 32) -> Path:
     """Make the model if it is not there (seconds; builds the engine's environment first), and return its folder.
 
     ``layers`` must be at least the pipeline parallel size it is served with; it has 4 attention heads and 2
-    key-value heads, so the tensor parallel size is 1, 2 or 4. 512 positions.
+    key-value heads, so the tensor parallel size is 1, 2 or 4. 512 positions. Raises ``OSError``.
     """
     engine = ensure_environment()
     content = hashlib.sha256(_PROGRAM.read_bytes() + f" {layers} {head_dim} {engine.folder.name}".encode())
@@ -34,7 +40,7 @@ def ensure_model(layers: int = 4, head_dim: int = 32) -> Path:
             unfinished = folder.with_name(f"{folder.name}.unfinished")
             shutil.rmtree(unfinished, ignore_errors=True)
             argv = [str(engine.python), str(_PROGRAM), str(unfinished), str(layers), str(head_dim)]
-            subprocess.run(argv, check=True, stdout=sys.stderr, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+            run_program(argv, {"HF_HUB_OFFLINE": "1"})
             unfinished.rename(folder)
     return folder
 
@@ -58,4 +64,4 @@ def copy_model(
 
 
 if __name__ == "__main__":
-    print(ensure_model())
+    sys.exit(print_folder(ensure_model))
