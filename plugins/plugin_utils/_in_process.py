@@ -23,7 +23,6 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.perfo
 from ansible_collections.gpuops.inference.plugins.module_utils._options.arguments import Arguments
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import InterruptedByParent
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
-from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import to_plain
 from ansible_collections.gpuops.inference.plugins.module_utils._results.progress import Progress
 from ansible_collections.gpuops.inference.plugins.module_utils._results.redaction import Redactor
 
@@ -82,9 +81,7 @@ class InProcessAction(ActionBase):
             alive=_parent_check(),
             temporary_directory=constants.config.get_config_value("DEFAULT_LOCAL_TMP"),
         )
-        result = perform(self.entry.operation, params, host)
-        result["invocation"] = {"module_args": self._censored(params, arguments, redactor)}
-        return result
+        return perform(self.entry.operation, arguments.argument_spec, params, host)
 
     def _first_error(self, validation: ValidationResult) -> str:
         """Return the first validation error in the words of ``AnsibleModule``."""
@@ -92,14 +89,6 @@ class InProcessAction(ActionBase):
         if isinstance(validation.errors[0], UnsupportedError):
             return f"Unsupported parameters for ({self._task.action}) module: {message}"
         return message
-
-    def _censored(self, params: Mapping[str, Any], arguments: Arguments, redactor: Redactor) -> dict[str, Any]:
-        """Return the parameters as results show them: no secret, neither by option nor by value."""
-        censored: dict[str, Any] = redactor.value(to_plain(params))
-        for name, option in arguments.argument_spec.items():
-            if option.get("no_log") and censored.get(name) is not None:
-                censored[name] = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
-        return censored
 
     def _progress_mode(self, params: Mapping[str, Any]) -> str:
         """Return how progress is shown; a task under ``no_log`` says nothing."""

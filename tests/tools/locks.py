@@ -29,8 +29,8 @@ def main(arguments: list[str]) -> int:
     for name, constraint in LOCKS:
         command = [
             *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", OLDEST_PYTHON),
-            *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links", "--no-header", "--no-annotate"),
-            *("--output-file", f"{name}.txt", *constraint, *arguments, f"{name}.in"),
+            *("--generate-hashes", "--no-header", "--no-annotate", "--output-file", f"{name}.txt"),
+            *(*constraint, *arguments, f"{name}.in"),
         ]
         sys.stderr.write(f"{name}.in -> {name}.txt\n")
         status = subprocess.run(command, cwd=REQUIREMENTS, check=False).returncode

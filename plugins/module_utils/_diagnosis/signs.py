@@ -58,7 +58,7 @@ def shortened(text: str, limit: int = EVIDENCE_CHARACTERS) -> str:
 
 def sentence(text: str) -> str:
     """Return ``text`` ending in a full stop, so that a hint can follow it."""
-    return text if text.endswith((".", "!", "?", ")")) else f"{text}."
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def text_sign(
@@ -141,9 +141,10 @@ def no_pods_sign(status: WorkloadStatus, history: StatusHistory) -> Sign | None:
     waiting = status.phase in (CREATING, PENDING, INITIALIZING) and not status.pods and not status.messages
     if not waiting or history.watched_seconds() < _NO_PODS_SECONDS:
         return None
+    # No figure that grows: the same state has to read the same at every look.
     return Sign(
-        f"accepted {history.watched_seconds():.0f} s ago (phase {status.phase}), but it has no pods and no "
-        "message says why"
+        f"accepted more than {_NO_PODS_SECONDS:.0f} s ago (phase {status.phase}), but there are no pods and no message"
+        " says why"
     )
 
 

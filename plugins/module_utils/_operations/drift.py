@@ -18,8 +18,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec im
 
 # Inputs that describe how a state is reached or which are compared with the live object itself.
 _NOT_COMPARED = ("name", "replicas")
-# The keys by which entries of a list are told apart, first match wins.
-_ENTRY_KEYS = ("name", "claimName", "resource", "key", "path")
+# What tells the entries of a list apart where they have no name: a claim by its path too, a toleration by its effect.
+_IDENTIFYING = ("claimName", "resource", "key", "operator", "effect", "path")
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,12 @@ def flatten(value: Any, path: str = "") -> dict[str, Any]:
         return leaves
     if isinstance(value, (list, tuple)) and value:
         leaves = {}
+        taken: set[str] = set()
         for index, item in enumerate(value):
-            leaves.update(flatten(item, f"{path}[{_entry_name(item, index)}]"))
+            name = _entry_name(item, index)
+            address = name if name not in taken else f"{name}#{index}"
+            taken.add(address)
+            leaves.update(flatten(item, f"{path}[{address}]"))
         return leaves
     return {path: value}
 
@@ -88,7 +92,7 @@ def inputs_of(spec: WorkloadSpec) -> dict[str, Any]:
     """Return the user's inputs as plain data for the record of what was applied.
 
     Inputs that have their default are left out, so that a newer collection with one more option, or with another
-    default, sees no change of the user's. Clear environment values are hashed. Of the fabric only ``inputs`` counts.
+    default, sees no change of the user's. Clear environment values are hashed. Of the fabric only what the user asked counts.
     """
     inputs: dict[str, Any] = {}
     for entry in dataclasses.fields(spec):
@@ -109,7 +113,7 @@ def _plain_input(name: str, value: Any) -> Any:
     if name == "env":
         return {variable: _plain_variable(variable, content) for variable, content in value.items()}
     if name == "fabric":
-        return {"inputs": dict(value.inputs)}
+        return value.asked
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             entry.name: _plain_input("", getattr(value, entry.name))
@@ -140,9 +144,10 @@ def _default_of(entry: dataclasses.Field[Any]) -> Any:
 
 
 def _entry_name(item: Any, index: int) -> str:
-    """Return what tells a list's entry from the others: its name, or its own value, or its place."""
-    if isinstance(item, Mapping):
-        for key in _ENTRY_KEYS:
-            if isinstance(item.get(key), str):
-                return str(item[key])
-    return str(index)
+    """Return what tells a list's entry from the others: its name, or its identifying parts, or its place."""
+    if not isinstance(item, Mapping):
+        return str(index)
+    if isinstance(item.get("name"), str):
+        return str(item["name"])
+    parts = [str(item[key]) for key in _IDENTIFYING if isinstance(item.get(key), str)]
+    return ",".join(parts) or str(index)

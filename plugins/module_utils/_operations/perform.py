@@ -12,17 +12,24 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.gpuops.inference.plugins.module_utils._options.arguments import ArgumentSpec
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding, most_severe_first
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import to_plain
-from ansible_collections.gpuops.inference.plugins.module_utils._results.redaction import Redactor, looks_secret
+from ansible_collections.gpuops.inference.plugins.module_utils._results.redaction import (
+    MASK,
+    Redactor,
+    looks_secret,
+)
 
 Operation = Callable[[dict[str, Any], Host], dict[str, Any]]
 
 
-def perform(operation: Operation, params: Mapping[str, Any], host: Host) -> dict[str, Any]:
-    """Run ``operation`` on plain parameters and return its result, redacted.
+def perform(
+    operation: Operation, argument_spec: ArgumentSpec, params: Mapping[str, Any], host: Host
+) -> dict[str, Any]:
+    """Run ``operation`` on validated parameters and return its result, redacted, with the ``invocation`` that led to it.
 
     A failure comes back as a result with ``failed``, ``msg`` and ``findings``; nothing is raised but what stops the
     whole process.
@@ -44,6 +51,7 @@ def perform(operation: Operation, params: Mapping[str, Any], host: Host) -> dict
         result = {"failed": True, "msg": defect.sentence(), "findings": [defect.as_dict()]}
     result.setdefault("changed", False)
     redacted: dict[str, Any] = host.redactor.value(to_plain(result))
+    redacted["invocation"] = {"module_args": _censored(plain, argument_spec, host.redactor)}
     return redacted
 
 
@@ -52,7 +60,7 @@ def run_module(module: AnsibleModule, operation: Operation) -> None:
     host = Host(
         check_mode=module.check_mode, redactor=Redactor(module.no_log_values), temporary_directory=module.tmpdir
     )
-    result = perform(operation, module.params, host)
+    result = perform(operation, module.argument_spec, module.params, host)
     if result.get("failed"):
         module.fail_json(**result)
     module.exit_json(**result)
@@ -60,6 +68,24 @@ def run_module(module: AnsibleModule, operation: Operation) -> None:
 
 def _learn_secret_looking_values(params: Mapping[str, Any], redactor: Redactor) -> None:
     """Treat clear values of environment variables that look secret (``HF_TOKEN``) as secrets from the start."""
+    redactor.learn(*(str(value) for value in _secret_looking(params).values()))
+
+
+def _secret_looking(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables of the option ``env`` whose name looks secret and whose value is given in the clear."""
     env = params.get("env")
-    if isinstance(env, dict):
-        redactor.learn(*(str(value) for name, value in env.items() if looks_secret(name) and isinstance(value, str)))
+    if not isinstance(env, dict):
+        return {}
+    return {name: value for name, value in env.items() if looks_secret(name) and not isinstance(value, dict)}
+
+
+def _censored(params: Mapping[str, Any], argument_spec: ArgumentSpec, redactor: Redactor) -> dict[str, Any]:
+    """Return the parameters as results show them: secrets masked by option, by name of the variable, and by value."""
+    censored: dict[str, Any] = redactor.value(dict(params))
+    for name, option in argument_spec.items():
+        if option.get("no_log") and censored.get(name) is not None:
+            censored[name] = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+    secret_looking = _secret_looking(params)
+    if secret_looking:
+        censored["env"] = {**censored["env"], **dict.fromkeys(secret_looking, MASK)}
+    return censored

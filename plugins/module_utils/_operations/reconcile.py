@@ -58,7 +58,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec im
 @dataclass
 class Outcome:
     """What was found and done. ``before`` and ``after`` are bodies as people may see them (``None``: no workload);
-    ``plan_hash`` identifies what is applied."""
+    ``plan_hash`` identifies what is applied; ``replaced`` are the pods that a change in place replaces."""
 
     changed: bool = False
     live: LiveWorkload | None = None
@@ -71,6 +71,7 @@ class Outcome:
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
     plan_hash: str | None = None
+    replaced: frozenset[str] = frozenset()
 
 
 class Reconciler:
@@ -206,13 +207,20 @@ class Reconciler:
         if comparison.recreate:
             outcome.live = self._recreate(live, spec, rendered)
             return
-        self._host.alive()
         if comparison.in_place:
+            outcome.replaced = self._pods_to_ignore(live)
+            self._host.alive()
             self._platform.change(live, rendered, list(comparison.in_place))
         if comparison.replicas is not None:
             self._host.alive()
             self._platform.scale(live, comparison.replicas)
             outcome.live = dataclasses.replace(live, replicas=comparison.replicas)
+
+    def _pods_to_ignore(self, live: LiveWorkload) -> frozenset[str]:
+        """Return the pods of a workload that does not run: once it is changed, their trouble says nothing any more."""
+        if live.phase == RUNNING or not self._options.wait:
+            return frozenset()
+        return frozenset(pod.handle for pod in self._platform.status(live).pods)
 
     def _refuse_disruption(self, name: str, comparison: Comparison, outcome: Outcome) -> None:
         """Refuse to take an endpoint away unless the user allowed it."""
@@ -300,7 +308,7 @@ class Reconciler:
             return
         pods = outcome.plan.topology.pods * (live.replicas or 1) if outcome.plan is not None else None
         waited = self._watcher.wait_until_running(
-            live, self._options.schedule_timeout, self._options.start_timeout, pods
+            live, self._options.schedule_timeout, self._options.start_timeout, pods, outcome.replaced
         )
         outcome.timings.update(waited.seconds)
         outcome.findings += waited.findings

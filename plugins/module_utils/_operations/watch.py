@@ -9,14 +9,15 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.history import StatusHistory
+from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.history import StatusHistory, pod_of
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.rules import diagnose, promoted
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.signs import sentence, shortened
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     DEGRADED,
+    FAILED,
     INITIALIZING,
     RUNNING,
     STOPPED,
@@ -37,15 +38,17 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.host imp
 
 T = TypeVar("T")
 
-# Seconds between two polls: a twentieth of the time since the last change, so that polling adds at most 5 % to any
-# wait, and within these bounds: not a burden at first, and a crash is reported within 5 s of being visible.
+# Seconds between two polls: 3 % of the time since the last change, so that polling adds at most 2 s to a start that
+# takes a minute, and within these bounds: no burden at first, and a crash is reported within 5 s of being visible.
 SHORTEST_INTERVAL = 1.0
 LONGEST_INTERVAL = 5.0
-INTERVAL_SHARE = 0.05
+INTERVAL_SHARE = 0.03
 # A workload that is scaled up from zero is still reported as stopped for a moment.
 _STOPPED_GRACE = 60.0
 # Phase running comes from the same pods that are listed; the two lists agree within seconds.
 _PODS_GRACE = 120.0
+# A platform that was told to replace pods makes the first new one within seconds.
+_REPLACEMENT_GRACE = 60.0
 
 
 @dataclass(frozen=True)
@@ -118,13 +121,15 @@ class Watcher:
         schedule_timeout: float,
         start_timeout: float,
         expected_pods: int | None = None,
+        replaced: frozenset[str] = frozenset(),
     ) -> Waited:
         """Wait until the workload is running with all ``expected_pods`` (of all replicas, leaders included).
 
         ``schedule_timeout``: seconds that its pods may spend without machines; ``start_timeout``: seconds from then on.
-        Raises ``GpuopsError`` with the cause as soon as the start is hopeless, and when a budget is spent.
+        Pods with the handles ``replaced`` are about to go: their trouble does not count. Raises ``GpuopsError`` with
+        the cause as soon as the start is hopeless, and when a budget is spent.
         """
-        start = _Start(live.name, schedule_timeout, start_timeout, expected_pods)
+        start = _Start(live.name, schedule_timeout, start_timeout, expected_pods, replaced)
 
         def observe() -> WorkloadStatus:
             status = self._platform.status(live, detail=True)
@@ -186,6 +191,7 @@ class _Start:
     schedule_timeout: float
     start_timeout: float
     expected_pods: int | None
+    replaced: frozenset[str]
     queue_seconds: float = 0.0
     start_seconds: float = 0.0
     met: dict[str, Finding] = field(default_factory=dict)
@@ -194,6 +200,7 @@ class _Start:
     _was_scheduled: bool = False
     _last: float | None = None
     _running_since: float | None = None
+    _replaced_names: set[str] = field(default_factory=set)
 
     def observe(self, status: WorkloadStatus, now: float) -> None:
         """Take in a status: charge the time since the last one to the budget that was running, and diagnose."""
@@ -208,11 +215,25 @@ class _Start:
             self._running_since = None
         elif self._running_since is None:
             self._running_since = now
-        self._history.observe(status, now)
-        self._findings = diagnose(status, self._history)
+        judged = self._without_replaced(status)
+        self._history.observe(judged, now)
+        self._findings = diagnose(judged, self._history)
         for finding in self._findings:
             if finding.severity == WARNING:
                 self.met[finding.cause] = finding
+
+    def _without_replaced(self, status: WorkloadStatus) -> WorkloadStatus:
+        """Return the status without the pods that are about to go and the events about them."""
+        staying = tuple(pod for pod in status.pods if pod.handle not in self.replaced)
+        self._replaced_names |= {pod.name for pod in status.pods if pod.handle in self.replaced}
+        gone = self._replaced_names - {pod.name for pod in staying}
+        events = tuple(event for event in status.events if pod_of(event) not in gone)
+        return replace(status, pods=staying, events=events)
+
+    def _is_outdated(self, status: WorkloadStatus) -> bool:
+        """Say whether the platform still speaks of the pods that are about to go."""
+        only_old = {pod.handle for pod in status.pods} <= self.replaced
+        return bool(self.replaced) and (only_old or status.phase == FAILED)
 
     def done(self, status: WorkloadStatus) -> bool:
         """Say whether everything that is expected runs."""
@@ -220,6 +241,8 @@ class _Start:
 
     def failure(self, status: WorkloadStatus, seconds: float) -> Finding | None:
         """Return why waiting on is useless, or ``None``."""
+        if self._is_outdated(status) and seconds < _REPLACEMENT_GRACE:
+            return None
         hopeless = errors_of(self._findings)
         if hopeless:
             return _about(hopeless[0], self.name)

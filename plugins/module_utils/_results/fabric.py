@@ -30,8 +30,8 @@ class FabricVariable:
 class FabricDecision:
     """A decision about the fabric.
 
-    Only a change in ``inputs`` (the mode and the user's own variables) counts as the user's change; new evidence alone
-    never changes a running workload. ``resources`` are extended resources per pod (name to count), ``annotations``
+    Only a change in what the user asked (``asked``) counts as the user's change; new evidence alone never changes a
+    running workload. ``resources`` are extended resources per pod (name to count), ``annotations``
     go onto the pods.
     """
 
@@ -41,6 +41,14 @@ class FabricDecision:
     variables: tuple[FabricVariable, ...] = ()
     resources: Mapping[str, int] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """Return what the user asked: ``inputs`` (the mode and the user's own variables) of a judged fabric, the whole
+        value where it is the user's own word (``stated``) or where no inputs led to it."""
+        if self.confidence == "stated" or not self.inputs:
+            return self.as_dict()
+        return dict(self.inputs)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plain dictionary of the decision, as modules return and accept it."""

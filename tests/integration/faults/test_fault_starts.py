@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.results import first_error, went_well
-from support.sandbox import SandboxHandle
+from support.sandbox import DISTRIBUTED, SandboxHandle, until
 
 Apply = Callable[..., dict[str, Any]]
 ApplyBeside = Callable[..., Future[dict[str, Any]]]
@@ -43,15 +43,6 @@ def test_a_crash_loop_is_reported_again_by_the_next_run_which_changes_nothing(
     for _run in range(2):
         assert first_error(apply(name, env=CRASHING))["cause"] == "crash_loop"
     assert len(quick.writes()) == 1
-
-
-def test_a_failed_workload_is_replaced_without_permission(quick: SandboxHandle, apply: Apply) -> None:
-    name = quick.unique_name()
-    quick.switch(crash_loop_phase="Failed")
-    assert apply(name, env=CRASHING)["failed"]
-    assert went_well(apply(name))["changed"]
-    assert not went_well(apply(name))["changed"]
-    quick.the_one(name)
 
 
 @pytest.mark.parametrize("topology", [{}, {"pods": 1}], ids=["distributed", "single"])
@@ -111,7 +102,9 @@ def test_a_workload_that_somebody_deletes_meanwhile_is_reported(
     quick.add_fault({"type": "hold"}, "GET", "/workloads/[0-9a-f-]{36}$")
     running = apply_beside(name)
     quick.until_hit()
-    quick.reset()
+    quick.api("DELETE", f"{DISTRIBUTED}/{quick.the_one(name)['id']}")
+    until(lambda: not quick.living(name), "it is gone")
+    quick.forget_faults()
     assert first_error(running.result(60))["cause"] == "deleted_meanwhile"
     assert went_well(apply(name))["changed"]
     quick.the_one(name)

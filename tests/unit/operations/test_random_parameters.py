@@ -89,7 +89,7 @@ def test_no_parameters_lead_to_a_traceback(module: str) -> None:
             return
         time = FakeTime()
         host = Host(check_mode=True, clock=time.clock, sleep=time.sleep)
-        result = perform(entry.operation, validation.validated_parameters, host)
+        result = perform(entry.operation, arguments.argument_spec, validation.validated_parameters, host)
         assert result["failed"] and result["msg"], "nothing answers at that address"
         assert "internal_error" not in {finding["cause"] for finding in result["findings"]}, result["msg"]
         assert "token-of-nowhere" not in json.dumps(result)

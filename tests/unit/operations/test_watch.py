@@ -19,6 +19,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     RUNNING,
     STOPPED,
     LiveWorkload,
+    PodStatus,
     WorkloadStatus,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError, InterruptedByParent
@@ -169,6 +170,29 @@ def test_unexplained_warnings_are_shown_at_the_limit() -> None:
     _stage, _platform, error = start([(0, odd)], start_timeout=30)
     assert causes(error) == ["start_timeout", "platform_event"]
     assert error.findings[1].evidence == "Strange: the moon is full"
+
+
+def test_a_state_that_stays_is_said_once() -> None:
+    stage, _platform, error = start([(0, CREATED)], schedule_timeout=400)
+    assert causes(error) == ["schedule_timeout", "pods_not_created"]
+    assert len(stage.lines) == 2
+
+
+def test_the_trouble_of_pods_that_are_replaced_does_not_count() -> None:
+    crash = event("BackOff", "Back-off restarting failed container", about="old-abc")
+    missing = event("Failed", 'Failed to pull image "r/x:v1": manifest unknown', about="old-abc")
+    old = PodStatus("old-abc", "old", "Pending", "leader", "gpu-1", created="2026-11-23T09:00:00Z")
+    new = PodStatus("new-abc", "new", "Running", "leader", "gpu-1", created="2026-11-23T10:10:00Z")
+    broken = WorkloadStatus(INITIALIZING, pods=(old,), events=(crash, missing), pods_expected=1)
+    loading = replace(broken, pods=(old, new))
+    alone = replace(broken, pods=(new,))
+    timeline: Timeline = [(0, broken), (10, loading), (20, alone), (30, replace(alone, phase=RUNNING))]
+    stage = Stage()
+    watcher = Watcher(ScriptedPlatform(stage.clock, timeline), stage.host)
+    waited = watcher.wait_until_running(LIVE, 600, 600, 1, frozenset({"old"}))
+    assert waited.status is not None
+    assert waited.status.phase == RUNNING
+    assert isinstance(start([(0, broken)], expected=1)[2], GpuopsError)
 
 
 def test_degraded_goes_on_waiting() -> None:

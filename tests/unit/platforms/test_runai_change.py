@@ -105,6 +105,14 @@ class TestChange:
 
 
 class TestDelete:
+    def test_workloads_of_other_types_are_left_alone(self, server: ScriptedServer, platform: RunaiPlatform) -> None:
+        server.on("GET", LIST, Answer(200, {"workloads": [listed(type="Workspace")]}))
+        live = platform.find(NAME)
+        assert live is not None
+        for write in (lambda: platform.delete(live), lambda: platform.scale(live, 1), lambda: platform.restore(live)):
+            assert cause(failure(write)) == "name_in_use"
+        assert server.count("DELETE", ".*") == 0
+
     @pytest.mark.parametrize("last", [Answer(202, {}), Answer(404, {"code": 404})])
     def test_after_a_doubtful_answer_it_is_asked_again(
         self, server: ScriptedServer, platform: RunaiPlatform, last: Answer
@@ -158,6 +166,15 @@ class TestStatus:
         record = {"spec": {"phaseUpdate": {"phase": "Failed", "phaseMessage": "LeaderWorkerSet is not installed"}}}
         server.on("GET", f"{STATUS}/history", Answer(200, {"records": [record]}))
         assert platform.status(live).messages == ("failed", "LeaderWorkerSet is not installed")
+
+    @pytest.mark.parametrize("phase", ["Degraded", "Pending", "Running"])
+    def test_messages_of_earlier_phases_are_no_present_cause(
+        self, server: ScriptedServer, platform: RunaiPlatform, phase: str
+    ) -> None:
+        live = self.live(server, platform)
+        exists(server, phase=phase)
+        assert platform.status(live).messages == ()
+        assert server.count("GET", f"{STATUS}/history") == 0
 
     @pytest.mark.parametrize(
         "answer", [Answer(404, {"code": 404}), Answer(200, listed(deletedAt="t", phase="Deleting"))]

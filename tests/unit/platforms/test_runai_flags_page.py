@@ -39,7 +39,7 @@ def options_named() -> list[str]:
     cells = [row[2] for row in rows if len(row) == 5 and not row[1].strip().startswith(("---", "flag"))]
     words = [word for cell in cells for word in re.findall(r"`([^`]+)`", cell)]
     names = [word for word in words if re.fullmatch(r"[a-z_.\[\]]+", word) and word not in VALUES]
-    return sorted({name for name in names if not name.startswith(("servingPort", "replicas`"))})
+    return sorted(set(names))
 
 
 @pytest.mark.parametrize("name", options_named())

@@ -238,7 +238,17 @@ def test_messages_of_phases_that_passed() -> None:
         {"spec": {"phaseUpdate": {"phase": "Pending", "phaseMessage": None}}},
         {"spec": None},
     ]
-    assert observe.history_messages(records) == ("no LWS",)
+    assert observe.history_messages(live(), (), records) == ("no LWS",)
+
+
+def test_what_concerns_an_earlier_revision_of_an_inference_is_left_out() -> None:
+    pods = [{"name": f"{NAME}-0000{number}-deployment-x", "k8sPhase": "Running"} for number in (1, 2)]
+    events = [{"reason": "BackOff", "involvedObject": {"name": pod["name"]}} for pod in pods]
+    entry = listed(phaseMessage=f"pod {NAME}-00001-deployment-x: image not found")
+    status = observe.workload_status(live(INFERENCE), entry, pods, events, 1)
+    assert [pod.name for pod in status.pods] == [f"{NAME}-00002-deployment-x"]
+    assert [event.object for event in status.events] == [f"{NAME}-00002-deployment-x"]
+    assert status.messages == ()
 
 
 @given(PLAIN, st.sampled_from([DISTRIBUTED, INFERENCE, "workspace"]))
@@ -250,4 +260,4 @@ def test_odd_answers_never_break_it(content: Any, kind: str) -> None:
         pods = [{"name": content, "containers": content, "k8sPhase": content}]
         events = [{"createdAt": content, "involvedObject": content}]
         observe.workload_status(found, entry, [{"name": str(content)}, *pods], events, found.replicas)
-        observe.history_messages([{"spec": content}, {"spec": {"phaseUpdate": content}}])
+        observe.history_messages(found, (), [{"spec": content}, {"spec": {"phaseUpdate": content}}])

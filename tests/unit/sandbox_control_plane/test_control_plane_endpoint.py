@@ -82,7 +82,7 @@ def test_replicas_answer_in_turn(client: Client) -> None:
     url = str(client.reach(workload_id, "Running")["urls"][0])
     client.running.admin("POST", f"/pods/{NAMESPACE}/my-llm-1/pause")
     answered = 0
-    for _ in range(2):
+    for _attempt in range(2):
         try:
             answered += client.http.get(f"{url}/v1/models", timeout=0.5).status_code == 200
         except httpx.ReadTimeout:

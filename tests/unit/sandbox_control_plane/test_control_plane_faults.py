@@ -32,7 +32,7 @@ def test_a_status_with_headers_and_body(client: Client) -> None:
 
 def test_only_the_nth_request_and_only_so_many_suffer(client: Client) -> None:
     fault(client, {"type": "status", "status": 503}, times=2, method="GET", path_regex="projects", nth=2)
-    assert [client.call("GET", PROJECTS).status_code for _ in range(4)] == [200, 503, 503, 200]
+    assert [client.call("GET", PROJECTS).status_code for _attempt in range(4)] == [200, 503, 503, 200]
     assert client.call("GET", "/api/v1/clusters").status_code == 200
 
 

@@ -44,7 +44,7 @@ def test_a_name_in_use_is_refused_until_it_is_free(start_sandbox: StartSandbox, 
 
 def test_a_prefix_is_completed_by_the_server(client: Client) -> None:
     body = distributed_body() | {"useGivenNameAsPrefix": True}
-    shown = [client.get(f"{DISTRIBUTED}/{client.create(body)}") for _ in range(2)]
+    shown = [client.get(f"{DISTRIBUTED}/{client.create(body)}") for _attempt in range(2)]
     assert shown[0]["name"] != shown[1]["name"] and {one["requestedName"] for one in shown} == {"my-llm"}
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from gpuops_sandbox.runtime.contract import Mount, PodRequest
 from gpuops_sandbox.runtime.images import ImageTable
 from gpuops_sandbox.runtime.pods import BubblewrapRuntime, Pod
+from gpuops_sandbox.runtime.processes import run_command
 
 LIMIT_SECONDS = 30.0
 
@@ -144,6 +145,11 @@ async def exits(bench: Bench) -> object:
         except Exception as error:
             seen[name] = [type(error).__name__, str(error)]
     seen["links"] = [name for _index, name in socket.if_nameindex()]
+    serving = await serve(bench, bench.request("serving"))
+    try:
+        await bench.runtime.start(replace(bench.request("second"), address=serving.address))
+    except OSError as error:
+        seen["address_in_use"] = [str(error), health(serving.address)]
     return seen
 
 
@@ -193,6 +199,33 @@ async def ends(bench: Bench) -> object:
     return seen
 
 
+async def cancelled(bench: Bench) -> object:
+    """Starts that are given up at any moment leave nothing."""
+    outcomes = set()
+    for step in range(40):
+        task = asyncio.create_task(bench.runtime.start(bench.request(f"given-up-{step}")))
+        await asyncio.sleep(step / 1000)
+        task.cancel()
+        outcome = (await asyncio.gather(task, return_exceptions=True))[0]
+        if isinstance(outcome, Pod):
+            await outcome.kill()
+        outcomes.add(type(outcome).__name__)
+    await until(lambda: [name for _index, name in socket.if_nameindex()] == ["lo", "pods0"])
+    processes = [pid for pid in os.listdir("/proc") if pid.isdigit() and pid != str(os.getpid())]
+    return {"outcomes": sorted(outcomes), "processes": [_program(pid) for pid in processes]}
+
+
+async def foreign(bench: Bench) -> object:
+    """A network namespace that has an address already is somebody else's: nothing is changed in it."""
+    for command in ("link add other type bridge", "address add 192.0.2.1/24 dev other"):
+        await run_command(["ip", *command.split()])
+    try:
+        await bench.runtime.prepare_network()
+    except OSError as error:
+        return {"error": str(error), "links": [name for _index, name in socket.if_nameindex()]}
+    return {}
+
+
 async def many(bench: Bench) -> object:
     """A hundred pods at the same time, in one thread."""
     requests = [bench.request(f"pod-{number}") for number in range(100)]
@@ -221,14 +254,15 @@ def _program(pid: str) -> str:
 
 
 SCENARIOS: dict[str, Callable[[Bench], Awaitable[object]]] = {
-    scenario.__name__: scenario for scenario in (inside, root_user, exits, network, ends, many)
+    scenario.__name__: scenario for scenario in (inside, root_user, exits, network, ends, cancelled, foreign, many)
 }
 
 
 async def run(name: str, folder: Path) -> object:
     bench = Bench(folder)
-    await bench.runtime.prepare_network()
-    await bench.runtime.prepare_network()
+    if name != "foreign":
+        await bench.runtime.prepare_network()
+        await bench.runtime.prepare_network()
     return await SCENARIOS[name](bench)
 
 

@@ -95,6 +95,8 @@ def test_exit_codes_and_refused_starts() -> None:
     assert "Read-only file system" in seen["place"][1]
     assert seen["image"][0] == "ImageNotFound"
     assert seen["links"] == ["lo", "pods0"]
+    assert "File exists" in seen["address_in_use"][0]
+    assert seen["address_in_use"][1] == 200
 
 
 def test_pods_reach_each_other_and_nothing_else() -> None:
@@ -124,6 +126,19 @@ def test_an_ended_pod_leaves_its_log_only_and_its_address_can_be_used_at_once() 
     assert seen["links"] == ["lo", "pods0"]
     assert seen["files"] == ["logs"]
     assert seen["processes"] == []
+
+
+def test_a_start_that_is_given_up_leaves_nothing() -> None:
+    seen = observe("cancelled")
+    assert "CancelledError" in seen["outcomes"]
+    assert set(seen["outcomes"]) <= {"CancelledError", "Pod"}
+    assert [name for name in seen["processes"] if name != "unshare"] == []
+
+
+def test_a_network_that_is_not_the_sandbox_s_own_is_left_alone() -> None:
+    seen = observe("foreign")
+    assert "192.0.2.1/24" in seen["error"]
+    assert seen["links"] == ["lo", "other"]
 
 
 def test_a_hundred_pods_in_one_thread() -> None:

@@ -9,7 +9,7 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -55,7 +55,7 @@ def is_deleted(entry: Record) -> bool:
 
 def phase_of(entry: Record) -> str:
     """Return our word for a workload's phase; a deletion that was asked for counts as begun."""
-    if entry.get("desiredPhase") == "Deleted":
+    if entry.get("desiredPhase") == "Deleted" or is_deleted(entry):
         return DELETING
     return PHASES.get(str(entry.get("phase") or entry.get("actualPhase") or ""), UNKNOWN)
 
@@ -118,12 +118,7 @@ def workload_status(
     """
     there = [_pod(live, pod) for pod in pods if not is_deleted(pod)]
     happened = sorted((_event(event) for event in events), key=lambda event: event.time)
-    newest = max((_revision(live, pod.name) or 0 for pod in there), default=0)
-
-    def is_current(text: str) -> bool:
-        revision = _revision(live, text)
-        return revision is None or revision >= newest
-
+    is_current = _current(live, there)
     return WorkloadStatus(
         phase=phase_of(entry),
         messages=tuple(message for message in _messages(entry) if is_current(message)),
@@ -153,12 +148,16 @@ def endpoint_of(entry: Record, body: Record) -> Endpoint | None:
     return Endpoint(best.rstrip("/"), _is_external(best), access != "public")
 
 
-def history_messages(records: Sequence[Record]) -> tuple[str, ...]:
-    """Return what the recorded phases say, newest first: the message of a phase that has passed is only there."""
+def history_messages(live: LiveWorkload, pods: Sequence[PodStatus], records: Sequence[Record]) -> tuple[str, ...]:
+    """Return what the recorded phases say, newest first: the message of a phase that has passed is only there.
+
+    What is said about an earlier revision than that of ``pods`` is left out.
+    """
+    is_current = _current(live, pods)
     texts = []
     for record in records:
         update = mapping(mapping(record.get("spec")).get("phaseUpdate"))
-        if update.get("phaseMessage"):
+        if update.get("phaseMessage") and is_current(str(update["phaseMessage"])):
             texts.append(str(update["phaseMessage"]))
     return tuple(dict.fromkeys(texts))
 
@@ -194,6 +193,17 @@ def _pod(live: LiveWorkload, pod: Record) -> PodStatus:
         created=_text(pod.get("createdAt")),
         image=images[0] if images else None,
     )
+
+
+def _current(live: LiveWorkload, pods: Sequence[PodStatus]) -> Callable[[str], bool]:
+    """Return what says whether a text is about no earlier revision than the newest one of ``pods``."""
+    newest = max((_revision(live, pod.name) or 0 for pod in pods), default=0)
+
+    def is_current(text: str) -> bool:
+        revision = _revision(live, text)
+        return revision is None or revision >= newest
+
+    return is_current
 
 
 def _revision(live: LiveWorkload, text: str) -> int | None:

@@ -14,7 +14,6 @@ from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     CREATING,
-    DEGRADED,
     DELETING,
     FAILED,
     RUNNING,
@@ -166,7 +165,7 @@ class RunaiPlatform:
         if definition is not None:
             spec = _without_nulls(definition["spec"])
         else:
-            spec = dict(live.body["spec"])
+            spec = dict(live.body.get("spec", {}))
             if live.record is not None:
                 spec = with_annotation(spec, write_record(live.record))
         return self._create(live.kind, live.name, spec, lambda found: comparable(found.body) == comparable(live.body))
@@ -175,7 +174,7 @@ class RunaiPlatform:
         """Set the fields that hold the named paths to what ``rendered`` says, in place."""
         fields = list(dict.fromkeys(_field_of(path) for path in paths))
         wanted = rendered.body["spec"]
-        self._before_write(live.name)
+        self._before_write(live.name, live.kind)
         self._client.update(live.kind, live.handle, {field: wanted.get(field) for field in fields})
 
     def scale(self, live: LiveWorkload, replicas: int) -> None:
@@ -186,13 +185,13 @@ class RunaiPlatform:
             fields: dict[str, Any] = {"autoscaling": {"minReplicas": replicas, "maxReplicas": replicas}}
         else:
             fields = {"replicas": replicas}
-        self._before_write(live.name)
+        self._before_write(live.name, live.kind)
         self._client.update(live.kind, live.handle, fields)
         self._replicas[live.handle] = replicas
 
     def delete(self, live: LiveWorkload) -> None:
         """Ask for the deletion; one that is gone already is as good."""
-        self._before_write(live.name)
+        self._before_write(live.name, live.kind)
         self._client.delete(live.kind, live.handle)
 
     def gone(self, live: LiveWorkload) -> bool:
@@ -201,7 +200,7 @@ class RunaiPlatform:
         return not any(entry.get("id") == live.handle and not observe.is_deleted(entry) for entry in entries)
 
     def status(self, live: LiveWorkload, detail: bool = True) -> WorkloadStatus:
-        """Return the present status: one request, with ``detail`` three, and the history where it stopped working."""
+        """Return the present status: one request, with ``detail`` three, and the history where it has failed."""
         entry = self._client.workload(live.handle)
         if entry is None:
             return self._unseen(live)
@@ -211,8 +210,8 @@ class RunaiPlatform:
         events = self._client.events(live.handle) if detail else []
         replicas = self._replicas.get(live.handle, live.replicas)
         status = observe.workload_status(live, entry, pods, events, replicas)
-        if detail and status.phase in (FAILED, DEGRADED):
-            told = observe.history_messages(self._client.history(live.handle))
+        if detail and status.phase == FAILED:
+            told = observe.history_messages(live, status.pods, self._client.history(live.handle))
             status = replace(status, messages=tuple(dict.fromkeys((*status.messages, *told))))
         return status
 
@@ -259,7 +258,7 @@ class RunaiPlatform:
         self._namespace = project.namespace or self._namespace
         self._verify_cluster(project.cluster)
         body = {"name": name, "projectId": project.handle, "clusterId": project.cluster, "spec": dict(spec)}
-        self._before_write(name)
+        self._before_write(name, kind)
         made = Creator(self._client, self._host, self._retry, self.find).create(Creation(kind, name, body, is_ours))
         if isinstance(made, LiveWorkload):
             return made
@@ -282,13 +281,17 @@ class RunaiPlatform:
             return WorkloadStatus(phase=CREATING)
         return WorkloadStatus(phase=DELETING, deleted=True)
 
-    def _before_write(self, name: str) -> None:
-        """Stop where nothing may be written: check mode, or ansible-playbook is gone."""
+    def _before_write(self, name: str, kind: str) -> None:
+        """Stop where nothing may be written: check mode, another kind of workload, or ansible-playbook is gone."""
         self._host.alive()
         if self._host.check_mode:
             found = "a write was about to be sent in check mode; it was not sent."
             hint = "This is a defect of the collection: please report it."
             raise GpuopsError.from_finding(Finding(ERROR, "write_in_check_mode", found, hint, name))
+        if kind not in (DISTRIBUTED, INFERENCE):
+            found = f"the workload of this name is of type {kind}, which this collection neither changes nor deletes."
+            hint = "Choose another name, or delete it where it was made."
+            raise GpuopsError.from_finding(Finding(ERROR, "name_in_use", found, hint, name))
 
     def _verify_cluster(self, handle: str | None) -> None:
         """Refuse another cluster than ``expect_cluster`` names; no request where nothing is expected."""

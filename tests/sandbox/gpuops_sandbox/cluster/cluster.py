@@ -86,6 +86,7 @@ class Cluster:
 
     def submit(self, workload: Workload) -> None:
         """Take a new workload."""
+        workload.event_repeat_seconds = self.switches.event_repeat_seconds
         self.workloads[workload.id] = workload
         self.groups[workload.id] = []
         workload.history.append(PhaseUpdate(workload.created_at, workload.phase, ""))

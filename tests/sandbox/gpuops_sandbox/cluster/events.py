@@ -12,7 +12,6 @@ from gpuops_sandbox.cluster.objects import Event, Pod, Workload
 
 # Run:ai keeps events for a limited time; the simulator keeps the newest, so that a crash loop cannot fill the memory.
 KEPT_EVENTS = 2000
-REPEAT_SECONDS = 2.0
 
 
 def record_pod_event(workload: Workload, pod: Pod, reason: str, message: str, *, warning: bool, source: str) -> None:
@@ -30,9 +29,11 @@ def _record(
 ) -> None:
     kind, name, uid = about
     now = time.time()
-    for earlier in reversed(workload.events[-20:]):
-        same = (earlier.reason, earlier.message, earlier.uid) == (reason, message, uid)
-        if same and now - earlier.created_at < REPEAT_SECONDS:
+    # Kubernetes counts a repeated event up instead of writing it again; how Run:ai shows that is a switch.
+    for earlier in reversed(workload.events):
+        if now - earlier.created_at > workload.event_repeat_seconds:
+            break
+        if (earlier.reason, earlier.message, earlier.uid) == (reason, message, uid):
             return
     workload.events.append(
         Event(

@@ -106,6 +106,7 @@ class PodKeeper:
         finally:
             if probing is not None:
                 probing.cancel()
+                await asyncio.gather(probing, return_exceptions=True)
 
     def _after_end(self, code: int) -> bool:
         pod = self._pod

@@ -157,6 +157,7 @@ class Workload:
     ran_before: bool = False
     failure: str | None = None
     revision: int = 1
+    event_repeat_seconds: float = 0.0
     history: list[PhaseUpdate] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     deleted_pods: list[Pod] = field(default_factory=list)

@@ -59,6 +59,8 @@ async def request(
         raise TimeoutError(f"no answer from {pod.address}:{port} within {timeout:g} seconds") from error
     except h11.ProtocolError as error:
         raise ConnectionError(f"{pod.address}:{port} does not speak HTTP: {error}") from error
+    except ConnectionRefusedError as error:
+        raise ConnectionRefusedError("connect: connection refused") from error
     except ConnectionError:
         raise
     except OSError as error:

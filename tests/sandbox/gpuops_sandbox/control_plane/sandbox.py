@@ -63,6 +63,7 @@ class Sandbox:
         """Turn switches; every workload's phase is looked at again."""
         self.cluster.switches = self.cluster.switches.changed(values)
         for workload in self.cluster.workloads.values():
+            workload.event_repeat_seconds = self.switches.event_repeat_seconds
             self.cluster.changed(workload)
 
 

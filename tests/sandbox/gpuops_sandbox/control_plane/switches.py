@@ -112,6 +112,7 @@ class Switches:
     crash_loop_phase: CrashLoopPhase = CrashLoopPhase.INITIALIZING
     crash_loop_restarts: int = 3
     phase_messages: bool = True
+    event_repeat_seconds: float = 2.0
     command_splitting: CommandSplitting = CommandSplitting.SHELL_WORDS
     spec_returned_with_nulls: bool = True
     policy_violation: PolicyViolation = PolicyViolation.NONE

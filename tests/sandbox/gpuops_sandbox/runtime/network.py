@@ -32,9 +32,14 @@ class PodNetwork:
         self._nsenter = _program("nsenter", "util-linux")
 
     async def prepare(self) -> None:
-        """Make the bridge; idempotent. Raises ``OSError`` with iproute2's words."""
+        """Make the bridge; idempotent.
+
+        Raises ``OSError`` with iproute2's words, or because this is not a network namespace of the sandbox's own.
+        """
         if _exists(BRIDGE):
             return
+        if found := await run_command((self._ip, "-o", "-4", "address", "show", "scope", "global")):
+            raise OSError(f"this is not a network namespace of the sandbox's own, it has an address: {found}")
         await self._batch(
             "link set lo up",
             # A fixed hardware address: else it changes with the ports, and the pods' neighbour caches are wrong.
@@ -68,7 +73,11 @@ class PodNetwork:
             f"link add {link_name(address)} up master {BRIDGE} type veth peer name eth0 address {hardware} netns {pid}"
         )
         inside = f"addr add {address}/{SUBNET.prefixlen} dev eth0\nlink set eth0 up\nroute add default via {GATEWAY}\n"
-        await run_command((self._nsenter, "--target", str(pid), "--net", self._ip, "-batch", "-"), inside)
+        try:
+            await run_command((self._nsenter, "--target", str(pid), "--net", self._ip, "-batch", "-"), inside)
+        except OSError:
+            await self.disconnect(address)
+            raise
 
     async def disconnect(self, address: str) -> None:
         """Remove the link of ``address`` now (the kernel removes a dead namespace's links some time later)."""
