@@ -79,7 +79,7 @@ class InProcessAction(ActionBase):
             progress=Progress(self._write_line(variables, redactor), self._progress_mode(params)),
             redactor=redactor,
             alive=_parent_check(),
-            temporary_directory=constants.config.get_config_value("DEFAULT_LOCAL_TMP"),
+            temporary_directory=vars(constants)["DEFAULT_LOCAL_TMP"],
         )
         return perform(self.entry.operation, arguments.argument_spec, params, host)
 

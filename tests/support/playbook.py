@@ -30,7 +30,8 @@ def collections_path(checkout: Path) -> Path:
     content, else ``checkout``, a folder in which the checkout lies at ``ansible_collections/gpuops/inference``."""
     plugins = sorted(path for path in (REPOSITORY / "plugins").rglob("*.py"))
     installed = [INSTALLED / COLLECTION_FOLDER / path.relative_to(REPOSITORY) for path in plugins]
-    same = all(there.is_file() and filecmp.cmp(here, there, shallow=False) for here, there in zip(plugins, installed))
+    pairs = zip(plugins, installed, strict=True)
+    same = all(there.is_file() and filecmp.cmp(here, there, shallow=False) for here, there in pairs)
     return INSTALLED if plugins and same else checkout
 
 
@@ -66,7 +67,7 @@ class RunningPlay:
     """An ``ansible-playbook`` that is under way."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._stdout = folder / "stdout"
         self._stderr = folder / "stderr"
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
@@ -81,7 +82,7 @@ class RunningPlay:
             )
 
     def descendants(self) -> list[int]:
-        """Return the ids of the living processes that this play has started. (Its workers have sessions of their own.)"""
+        """Return the ids of the living processes that this play has started. Workers have sessions of their own."""
         children: dict[int, list[int]] = {}
         for path in Path("/proc").iterdir():
             words = _stat(int(path.name)) if path.name.isdigit() else []
@@ -129,7 +130,7 @@ class RunningPlay:
         return PlayResult(rc, _text(self._stdout), _text(self._stderr), results, stats)
 
     def _lines(self) -> list[str]:
-        path = self._folder / "results.jsonl"
+        path = self.folder / "results.jsonl"
         return _text(path).splitlines() if path.exists() else []
 
     def _output(self) -> str:
@@ -167,7 +168,9 @@ class Playbooks:
         folder = self._new_folder()
         playbook = folder / "play.yml"
         playbook.write_text(json.dumps([whole], indent=2), encoding="utf-8")
-        return self.start_playbook(str(playbook), *arguments, inventory=inventory, environment=environment, folder=folder)
+        return self.start_playbook(
+            str(playbook), *arguments, inventory=inventory, environment=environment, folder=folder
+        )
 
     def start_playbook(
         self,

@@ -84,9 +84,9 @@ class SandboxHandle:
     def workload(self, name: str, **options: Any) -> dict[str, Any]:
         """Return the whole parameters of ``vllm_workload`` for the recipe's 2 x 2 topology on the stand-in image.
 
-        ``options`` are put over them.
+        ``options`` are put over them; ``None`` leaves an option out.
         """
-        return {
+        whole = {
             **self.connection,
             "name": name,
             "image": IMAGE,
@@ -98,6 +98,7 @@ class SandboxHandle:
             "preemptibility": "preemptible",
             **options,
         }
+        return {option: value for option, value in whole.items() if value is not None}
 
     def unique_name(self, prefix: str = "w") -> str:
         """Return a workload name that no test of this run has had."""

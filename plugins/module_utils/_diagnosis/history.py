@@ -13,15 +13,17 @@ from collections import Counter
 from datetime import datetime, timezone
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
+    FAILED,
     RUNNING,
     PlatformEvent,
     WorkloadStatus,
 )
 
 _ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?$")
+# Reasons of events about a pod that was taken away by somebody else.
+_DISPLACED = ("Preempt", "Evict", "TaintManagerEviction", "NodeNotReady")
 # Clocks of machines and control plane differ a little; an event this much older than a pod may still be about it.
 _CLOCK_TOLERANCE_SECONDS = 2.0
-_GROUP_RECREATED = re.compile(r"^RecreateGroup")
 
 
 def seconds_of(time: str | None) -> float | None:
@@ -78,14 +80,28 @@ class StatusHistory:
         return self.now - (self.now if self.began is None else self.began)
 
     def recreations(self, status: WorkloadStatus) -> int:
-        """Return how often a group of pods was recreated: seen by the pods themselves or told by the controller."""
+        """Return how often a group of pods was recreated: by the pods seen, the controller's events, or the starts.
+
+        Pods that had to make room or lost their machine did not end by themselves, so they do not count.
+        """
         by_pod = max((len(seen) - 1 for seen in self._incarnations.values()), default=0)
-        told = Counter(
-            event.message
-            for event in status.events
-            if _GROUP_RECREATED.match(event.reason) and self.is_relevant(event, status, current_pods_only=False)
-        )
-        return max(by_pod, max(told.values(), default=0))
+        if self._oldest_pod is None and status.phase != FAILED:
+            # Without a pod nobody knows which events belong to an earlier life of the name.
+            return by_pod
+        told: Counter[str] = Counter()
+        starts: Counter[tuple[str, str]] = Counter()
+        displaced: Counter[str] = Counter()
+        for event in status.events:
+            if not self.is_relevant(event, status, current_pods_only=False):
+                continue
+            if event.reason.startswith("RecreateGroup"):
+                told[event.message] += 1
+            elif event.reason == "Started":
+                starts[(event.object, event.message)] += 1
+            elif event.reason.startswith(_DISPLACED):
+                displaced[event.object] += 1
+        recreated = max(by_pod, max(told.values(), default=0), max(starts.values(), default=1) - 1)
+        return max(recreated - max(displaced.values(), default=0), 0)
 
     def is_relevant(self, event: PlatformEvent, status: WorkloadStatus, current_pods_only: bool) -> bool:
         """Say whether an event belongs to what is watched, not to an earlier life of the same name.

@@ -31,8 +31,10 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
 EVIDENCE_CHARACTERS = 400
 # Creating a workload's pods takes a controller a second or two; after this long somebody is not doing it.
 _NO_PODS_SECONDS = 60.0
-# One recreation may be a race at start; the second one says that the engine cannot start.
+# One recreation may be a race at start; the second one says that the engine cannot start. Where the platform has given
+# up already, one is enough.
 _RECREATIONS_OF_A_CRASH_LOOP = 2
+_RECREATIONS_OF_A_FAILURE = 1
 
 
 @dataclass(frozen=True)
@@ -129,11 +131,16 @@ def crash_loop_sign(status: WorkloadStatus, history: StatusHistory) -> Sign | No
     if told:
         return told
     times = history.recreations(status)
-    if times < _RECREATIONS_OF_A_CRASH_LOOP or history.ever_running:
+    enough = _RECREATIONS_OF_A_FAILURE if status.phase == FAILED else _RECREATIONS_OF_A_CRASH_LOOP
+    if times < enough or history.ever_running:
         return None
     said = f"; last message: {shortened('; '.join(history.last_messages))}" if history.last_messages else ""
     leaders = [pod.name for pod in status.pods if pod.role == "leader"]
-    return Sign(f"the pods were recreated {times} times before the workload ever ran{said}", "".join(leaders[:1]))
+    return Sign(f"the pods were recreated {_times(times)} before the workload ever ran{said}", "".join(leaders[:1]))
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def no_pods_sign(status: WorkloadStatus, history: StatusHistory) -> Sign | None:

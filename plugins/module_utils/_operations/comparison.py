@@ -28,19 +28,21 @@ OUTAGE = "outage"
 
 @dataclass(frozen=True)
 class Wanted:
-    """The wanted side. ``body`` is comparable (environment values hashed); ``replicas`` is ``None`` where the user left
-    them; ``replan`` gives up what was decided earlier."""
+    """The wanted side. ``body`` is comparable (environment values hashed), ``replica_paths`` the paths in it that are
+    compared apart; ``replicas`` is ``None`` where the user left them; ``replan`` gives up what was decided earlier."""
 
     inputs: Mapping[str, Any]
     body: Mapping[str, Any]
-    replicas: int | None
+    replica_paths: tuple[str, ...] = ()
+    replicas: int | None = None
     replan: bool = False
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The outcome: ``changes`` have to be made, ``in_place`` are the paths that can be changed without recreating,
-    ``replicas`` is the number to scale to (``None``: no scaling), ``disruption`` what making the changes takes away."""
+    """The outcome: ``changes`` have to be made, ``in_place`` are the fields (keys of ``ChangeRules.in_place``) that are
+    replaced without recreating, ``replicas`` is the number to scale to (``None``: no scaling), ``disruption`` what
+    making the changes takes away."""
 
     changes: tuple[Change, ...] = ()
     in_place: tuple[str, ...] = ()
@@ -48,6 +50,11 @@ class Comparison:
     recreate: bool = False
     disruption: str = NONE
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def is_needed(self) -> bool:
+        """Say whether anything has to be done."""
+        return bool(self.changes) or self.recreate
 
 
 def compare(live: LiveWorkload, live_body: Mapping[str, Any], wanted: Wanted, rules: ChangeRules) -> Comparison:
@@ -57,28 +64,25 @@ def compare(live: LiveWorkload, live_body: Mapping[str, Any], wanted: Wanted, ru
     difference there that the user did not make cannot have been made by anybody but the platform itself, and is
     reported instead of recreating the workload for it.
     """
-    live_leaves = _without(flatten(live_body), rules.replica_paths)
-    wanted_leaves = _without(flatten(wanted.body), rules.replica_paths)
+    live_leaves = _without(flatten(live_body), wanted.replica_paths)
+    wanted_leaves = _without(flatten(wanted.body), wanted.replica_paths)
     if live.record is None:
-        changes = [
-            Change(path, live_leaves.get(path), leaf, "wanted")
-            for path, leaf in wanted_leaves.items()
-            if live_leaves.get(path) != leaf
-        ]
-        platform_changes: list[Change] = []
+        changes, left_alone = _two_way(live_leaves, wanted_leaves, "wanted"), []
     else:
-        applied_leaves = _without(flatten(live.record.body), rules.replica_paths)
-        if not wanted.replan and wanted.inputs == live.record.inputs:
-            wanted_leaves = applied_leaves
-        changes = _three_way(applied_leaves, wanted_leaves, live_leaves)
-        drifted = [
-            Change(path, live_leaves.get(path), leaf, "drift")
-            for path, leaf in wanted_leaves.items()
-            if live_leaves.get(path) != leaf and path not in {change.path for change in changes}
-        ]
+        applied_leaves = _without(flatten(live.record.body), wanted.replica_paths)
+        is_kept = not wanted.replan and wanted.inputs == live.record.inputs
+        target = applied_leaves if is_kept else wanted_leaves
+        changes = _three_way(applied_leaves, target, live_leaves)
+        paths = {change.path for change in changes}
+        drifted = [change for change in _two_way(live_leaves, target, "drift") if change.path not in paths]
         changes += [change for change in drifted if is_below(change.path, rules.in_place)]
-        platform_changes = [change for change in drifted if not is_below(change.path, rules.in_place)]
-    return _judge(live, changes, _replicas_to_set(live, wanted), rules, platform_changes)
+        left_alone = [change for change in drifted if not is_below(change.path, rules.in_place)]
+    return _judge(live, live_leaves, wanted_leaves, changes, wanted, rules, left_alone)
+
+
+def _two_way(live: Mapping[str, Any], target: Mapping[str, Any], origin: str) -> list[Change]:
+    """Return what is live otherwise than in the target; what only the platform has is not looked at."""
+    return [Change(path, live.get(path), leaf, origin) for path, leaf in target.items() if live.get(path) != leaf]
 
 
 def _three_way(applied: Mapping[str, Any], wanted: Mapping[str, Any], live: Mapping[str, Any]) -> list[Change]:
@@ -102,33 +106,39 @@ def _replicas_to_set(live: LiveWorkload, wanted: Wanted) -> int | None:
 
 def _judge(
     live: LiveWorkload,
+    live_leaves: Mapping[str, Any],
+    wanted_leaves: Mapping[str, Any],
     changes: list[Change],
-    replicas: int | None,
+    wanted: Wanted,
     rules: ChangeRules,
-    platform_changes: list[Change],
+    left_alone: list[Change],
 ) -> Comparison:
     """Decide how the changes are made and what that takes away."""
-    findings = [_changed_by_platform(change) for change in platform_changes]
-    in_place = tuple(change.path for change in changes if is_below(change.path, rules.in_place))
-    recreate = len(in_place) < len(changes) or (replicas is not None and not rules.can_scale)
+    findings = [_changed_by_platform(change) for change in left_alone]
+    replicas = _replicas_to_set(live, wanted)
+    fields = tuple(parent for parent in rules.in_place if any(is_below(change.path, (parent,)) for change in changes))
+    outside = [change for change in changes if not is_below(change.path, rules.in_place)]
+    recreate = bool(outside) or (replicas is not None and not rules.can_scale)
     disruption = OUTAGE if recreate else NONE
-    if in_place and not recreate:
-        disruption = ROLLING if ROLLING in {_disruption_of(path, rules) for path in in_place} else NONE
+    if fields and not recreate:
+        disruption = ROLLING if ROLLING in {rules.in_place[parent] for parent in fields} else NONE
+        changes = _whole_fields(changes, fields, live_leaves, wanted_leaves)
     if replicas is not None:
         changes = [*changes, Change("replicas", live.replicas, replicas, "wanted")]
     if live.phase == FAILED:
         recreate, disruption = True, NONE
-        findings.append(
-            Finding(
-                INFO, "failed_is_replaced", "it has failed and serves nothing, so it is created anew.", "", live.name
-            )
-        )
-    return Comparison(tuple(changes), in_place, replicas, recreate, disruption, tuple(findings))
+        found = "it has failed and serves nothing, so it is created anew."
+        findings.append(Finding(INFO, "failed_is_replaced", found, "", live.name))
+    return Comparison(tuple(changes), fields, replicas, recreate, disruption, tuple(findings))
 
 
-def _disruption_of(path: str, rules: ChangeRules) -> str:
-    """Return what changing ``path`` in place takes away."""
-    return next(disruption for parent, disruption in rules.in_place.items() if is_below(path, (parent,)))
+def _whole_fields(
+    changes: list[Change], fields: tuple[str, ...], live: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> list[Change]:
+    """Return the changes with all others that come along, since a field is replaced as a whole."""
+    known = {change.path for change in changes}
+    replaced = [change for change in _two_way(live, wanted, "wanted") if is_below(change.path, fields)]
+    return [*changes, *(change for change in replaced if change.path not in known)]
 
 
 def _changed_by_platform(change: Change) -> Finding:

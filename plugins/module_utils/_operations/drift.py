@@ -92,7 +92,8 @@ def inputs_of(spec: WorkloadSpec) -> dict[str, Any]:
     """Return the user's inputs as plain data for the record of what was applied.
 
     Inputs that have their default are left out, so that a newer collection with one more option, or with another
-    default, sees no change of the user's. Clear environment values are hashed. Of the fabric only what the user asked counts.
+    default, sees no change of the user's. Clear environment values are hashed. Of the fabric only what the user asked
+    counts.
     """
     inputs: dict[str, Any] = {}
     for entry in dataclasses.fields(spec):
@@ -103,9 +104,24 @@ def inputs_of(spec: WorkloadSpec) -> dict[str, Any]:
     return inputs
 
 
-def body_hash(body: Mapping[str, Any]) -> str:
-    """Return the short hash that identifies a rendered body (``plan_hash`` in results)."""
-    return short_hash(body)
+def body_hash(body: Mapping[str, Any], leaving_out: Iterable[str] = ()) -> str:
+    """Return the short hash that identifies a body (``plan_hash`` in results), without the paths to leave out."""
+    ignored = tuple(leaving_out)
+    return short_hash({path: leaf for path, leaf in flatten(body).items() if not is_below(path, ignored)})
+
+
+def with_fields(body: Mapping[str, Any], source: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
+    """Return ``body`` with the named fields (dotted paths of keys) as they are in ``source``."""
+    result = dict(body)
+    for dotted in fields:
+        key, _dot, rest = dotted.partition(".")
+        if rest:
+            result[key] = with_fields(result.get(key) or {}, source.get(key) or {}, (rest,))
+        elif key in source:
+            result[key] = source[key]
+        else:
+            result.pop(key, None)
+    return result
 
 
 def _plain_input(name: str, value: Any) -> Any:

@@ -26,10 +26,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.redactio
 Operation = Callable[[dict[str, Any], Host], dict[str, Any]]
 
 
-def perform(
-    operation: Operation, argument_spec: ArgumentSpec, params: Mapping[str, Any], host: Host
-) -> dict[str, Any]:
-    """Run ``operation`` on validated parameters and return its result, redacted, with the ``invocation`` that led to it.
+def perform(operation: Operation, argument_spec: ArgumentSpec, params: Mapping[str, Any], host: Host) -> dict[str, Any]:
+    """Run ``operation`` on validated parameters and return its result, redacted, with the ``invocation``.
 
     A failure comes back as a result with ``failed``, ``msg`` and ``findings``; nothing is raised but what stops the
     whole process.

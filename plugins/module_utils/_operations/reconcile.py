@@ -9,9 +9,8 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
-from typing import Any
 
+from ansible_collections.gpuops.inference.plugins.module_utils._operations import refusals
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.comparison import (
     NONE,
     OUTAGE,
@@ -25,7 +24,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift
     flatten,
     inputs_of,
     readable,
+    with_fields,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.outcome import Outcome
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.watch import Watcher
 from ansible_collections.gpuops.inference.plugins.module_utils._options.workload import WorkloadOptions
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
@@ -37,222 +38,199 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     LiveWorkload,
     Platform,
     RenderedWorkload,
-    WorkloadStatus,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric import FabricDecision
-from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import (
-    ERROR,
-    INFO,
-    WARNING,
-    Finding,
-    errors_of,
-)
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import INFO, Finding, errors_of
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._results.version import COLLECTION_VERSION
-from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Plan
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.planner import plan_workload
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import WorkloadSpec
 
 
-@dataclass
-class Outcome:
-    """What was found and done. ``before`` and ``after`` are bodies as people may see them (``None``: no workload);
-    ``plan_hash`` identifies what is applied; ``replaced`` are the pods that a change in place replaces."""
-
-    changed: bool = False
-    live: LiveWorkload | None = None
-    status: WorkloadStatus | None = None
-    plan: Plan | None = None
-    changes: tuple[Change, ...] = ()
-    disruption: str = NONE
-    findings: list[Finding] = field(default_factory=list)
-    timings: dict[str, float] = field(default_factory=dict)
-    before: dict[str, Any] | None = None
-    after: dict[str, Any] | None = None
-    plan_hash: str | None = None
-    replaced: frozenset[str] = frozenset()
-
-
 class Reconciler:
-    """Brings one workload into a wanted state. Everything is decided before the first write."""
+    """Brings one workload into a wanted state. Everything is decided before the first write.
+
+    ``outcome`` tells what was found and done so far, also after an error.
+    """
 
     def __init__(self, platform: Platform, host: Host, options: WorkloadOptions) -> None:
         self._platform = platform
         self._host = host
         self._options = options
         self._watcher = Watcher(platform, host)
+        self.outcome = Outcome()
 
-    def present(self, spec: WorkloadSpec) -> Outcome:
+    def present(self, spec: WorkloadSpec) -> None:
         """Make the workload exist as ``spec`` says, and wait until it runs where that is wanted."""
-        live = self._platform.find(spec.name)
-        self._refuse_foreign(live)
-        spec, kept = self._with_kept_fabric(spec, live)
+        live = self._find(spec.name)
+        spec = self._with_kept_fabric(spec, live)
         plan = plan_workload(_with_live_replicas(spec, live), self._platform.traits)
         rendered = self._platform.render(plan)
-        outcome = Outcome(plan=plan, live=live, findings=[*plan.findings, *kept])
-        outcome.after = self._platform.shown(rendered.body)
-        outcome.plan_hash = body_hash(self._platform.comparable(rendered.body))
+        self.outcome.plan = plan
+        self.outcome.findings += plan.findings
+        self.outcome.after = self._platform.shown(rendered.body)
+        self.outcome.plan_hash = body_hash(self._platform.comparable(rendered.body), rendered.replica_paths)
+        replaced: frozenset[str] = frozenset()
         if live is None or live.phase == DELETING:
-            self._create(live, spec, rendered, outcome)
+            self._create(live, spec, rendered)
         else:
-            self._converge(live, spec, rendered, outcome)
-        if self._options.wait and outcome.live is not None and not self._host.check_mode:
-            self._wait_until_running(outcome.live, outcome)
-        return outcome
+            replaced = self._converge(live, spec, rendered)
+        if self._options.wait and not self._host.check_mode:
+            self._wait_until_running(replaced)
 
-    def absent(self, name: str) -> Outcome:
+    def absent(self, name: str) -> None:
         """Make sure that no workload of ours has this name, and wait until the name is free."""
-        live = self._platform.find(name)
+        live = self._find(name)
         if live is None:
-            return Outcome()
-        self._refuse_foreign(live)
-        outcome = Outcome(changed=True, live=live, before=self._platform.shown(live.body), disruption=OUTAGE)
-        if self._host.check_mode:
-            return outcome
-        if live.phase != DELETING:
-            self._host.alive()
-            self._platform.delete(live)
-        if self._options.wait:
-            outcome.timings.update(self._watcher.wait_until_gone(live, self._options.delete_timeout).seconds)
-        outcome.live = None
-        return outcome
-
-    def stopped(self, name: str) -> Outcome:
-        """Stop the workload in place: it keeps its name and settings, and no pod runs."""
-        live = self._platform.find(name)
-        if live is None:
-            finding = Finding(INFO, "nothing_to_stop", "there is no workload of this name.", "", name)
-            return Outcome(findings=[finding])
-        self._refuse_foreign(live)
-        outcome = Outcome(live=live)
-        if live.replicas == 0 or live.phase == STOPPED:
-            return outcome
-        outcome.changed = True
-        outcome.disruption = OUTAGE
-        outcome.changes = (Change("replicas", live.replicas, 0, "wanted"),)
-        if not self._host.check_mode:
-            self._host.alive()
-            self._platform.scale(live, 0)
-            outcome.live = dataclasses.replace(live, replicas=0)
-        return outcome
-
-    def _refuse_foreign(self, live: LiveWorkload | None) -> None:
-        """Refuse a workload that the collection did not make, unless the user wants to take it over."""
-        if live is None or live.managed or self._options.adopt:
             return
-        raise GpuopsError.from_finding(
-            Finding(
-                ERROR,
-                "name_in_use",
-                f"a workload of this name exists in {self._platform.target().sentence()}, and this collection did not"
-                " make it.",
-                "Choose another name, delete that workload, or set adopt: true to take it over.",
-                live.name,
-            )
-        )
+        if live.phase != DELETING:
+            self.outcome.before = self._platform.shown(live.body)
+            self.outcome.disruption = OUTAGE
+            if not self._host.check_mode:
+                self._host.alive()
+                self._platform.delete(live)
+            self.outcome.changed = True
+        if self._options.wait and not self._host.check_mode:
+            self._wait_until_gone(live)
+            self.outcome.live = None
 
-    def _with_kept_fabric(self, spec: WorkloadSpec, live: LiveWorkload | None) -> tuple[WorkloadSpec, list[Finding]]:
-        """Keep the fabric that was applied as long as the user's own inputs to it are the same."""
+    def stopped(self, name: str) -> None:
+        """Stop the workload in place: it keeps its name and settings, and no pod runs."""
+        live = self._find(name)
+        if live is None or live.phase == DELETING:
+            found = "no workload of this name is there."
+            self.outcome.findings.append(Finding(INFO, "nothing_to_stop", found, "", name))
+            return
+        if live.replicas == 0 or live.phase == STOPPED:
+            return
+        self.outcome.disruption = OUTAGE
+        self._scale(live, 0)
+
+    def _find(self, name: str) -> LiveWorkload | None:
+        """Return the workload of this name; refuse one that the collection did not make and shall not take over."""
+        live = self._platform.find(name)
+        self.outcome.live = live
+        if live is not None:
+            refusals.refuse_foreign(live, self._platform.target(), self._options.adopt)
+        return live
+
+    def _with_kept_fabric(self, spec: WorkloadSpec, live: LiveWorkload | None) -> WorkloadSpec:
+        """Keep the fabric that was applied as long as the user asks the same of it."""
         record = live.record if live is not None else None
         if record is None or record.fabric is None or spec.fabric is None or self._options.replan:
-            return spec, []
+            return spec
         applied = FabricDecision.from_dict(record.fabric)
-        if applied == spec.fabric or dict(applied.inputs) != dict(spec.fabric.inputs):
-            return spec, []
-        finding = Finding(
-            INFO,
-            "fabric_opinion_differs",
-            f"the fabric is judged as {spec.fabric.kind} ({spec.fabric.confidence}) now, the workload runs with"
-            f" {applied.kind} ({applied.confidence}).",
-            "What runs is kept. Set replan: true to apply today's decision.",
-            spec.name,
+        if applied.does_the_same(spec.fabric) or applied.asked != spec.fabric.asked:
+            return spec
+        self.outcome.findings.append(
+            Finding(
+                INFO,
+                "fabric_opinion_differs",
+                f"the fabric is judged as {spec.fabric.kind} ({spec.fabric.confidence}) now, the workload runs with"
+                f" {applied.kind} ({applied.confidence}).",
+                "What runs is kept. Set replan: true to apply today's decision.",
+                spec.name,
+            )
         )
-        return dataclasses.replace(spec, fabric=applied), [finding]
+        return dataclasses.replace(spec, fabric=applied)
 
-    def _create(
-        self, leaving: LiveWorkload | None, spec: WorkloadSpec, rendered: RenderedWorkload, outcome: Outcome
-    ) -> None:
+    def _create(self, leaving: LiveWorkload | None, spec: WorkloadSpec, rendered: RenderedWorkload) -> None:
         """Create the workload; one of the same name that is being deleted is waited for."""
-        self._check(outcome)
-        outcome.changed = True
-        if self._host.check_mode:
-            return
-        if leaving is not None:
-            self._watcher.wait_until_gone(leaving, self._options.delete_timeout)
-        self._host.progress.say(f"creating {spec.name} in {self._platform.target().sentence()}")
-        self._host.alive()
-        outcome.live = self._platform.create(rendered, self._record(spec, rendered))
+        self._check()
+        if not self._host.check_mode:
+            if leaving is not None:
+                self._wait_until_gone(leaving)
+            self._host.progress.say(f"creating {spec.name} in {self._platform.target().sentence()}")
+            self._host.alive()
+            self.outcome.live = self._platform.create(rendered, self._record(spec, rendered))
+        self.outcome.changed = True
 
-    def _converge(self, live: LiveWorkload, spec: WorkloadSpec, rendered: RenderedWorkload, outcome: Outcome) -> None:
-        """Change the live workload as far as it differs from the wanted one."""
-        live_body = self._platform.comparable(live.body)
-        rules = self._platform.change_rules(live)
-        wanted = Wanted(inputs_of(spec), self._platform.comparable(rendered.body), spec.replicas, self._options.replan)
-        comparison = compare(live, live_body, wanted, rules)
-        outcome.findings += comparison.findings
-        if not comparison.changes and not comparison.recreate:
+    def _converge(self, live: LiveWorkload, spec: WorkloadSpec, rendered: RenderedWorkload) -> frozenset[str]:
+        """Change the live workload as far as it differs; return the handles of the pods that this replaces."""
+        outcome = self.outcome
+        comparison = self._compare(live, spec, rendered)
+        if not comparison.is_needed:
+            outcome.findings += comparison.findings
             outcome.after = None
             if live.record is not None:
-                outcome.plan_hash = body_hash(live.record.body)
-            return
-        outcome.changed = True
+                outcome.plan_hash = body_hash(live.record.body, rendered.replica_paths)
+            return frozenset()
+        # The check reads the platform's version, on which depends what can be changed in place.
+        self._check()
+        comparison = self._compare(live, spec, rendered)
+        outcome.findings += comparison.findings
         outcome.before = self._platform.shown(live.body)
         outcome.changes = readable(comparison.changes, flatten(outcome.before), flatten(outcome.after))
         outcome.disruption = comparison.disruption
-        self._refuse_disruption(spec.name, comparison, outcome)
-        self._check(outcome)
+        if comparison.disruption != NONE and self._options.on_disruption != "allow":
+            refusals.refuse_disruption(live.name, comparison, self._host.check_mode, outcome.findings)
+        if comparison.recreate:
+            self._recreate(live, spec, rendered)
+            return frozenset()
+        replaced = self._change_in_place(live, spec, rendered, comparison)
+        if comparison.replicas is not None:
+            self._scale(live, comparison.replicas)
+        return replaced
+
+    def _compare(self, live: LiveWorkload, spec: WorkloadSpec, rendered: RenderedWorkload) -> Comparison:
+        """Compare the live workload with the wanted one, as far as the platform is known by now."""
+        wanted = Wanted(
+            inputs_of(spec),
+            self._platform.comparable(rendered.body),
+            rendered.replica_paths,
+            spec.replicas,
+            self._options.replan,
+        )
+        return compare(live, self._platform.comparable(live.body), wanted, self._platform.change_rules(live))
+
+    def _change_in_place(
+        self, live: LiveWorkload, spec: WorkloadSpec, rendered: RenderedWorkload, comparison: Comparison
+    ) -> frozenset[str]:
+        """Replace the fields that differ; return the handles of the pods that run with the old ones."""
+        if not comparison.in_place:
+            return frozenset()
+        self.outcome.changed = True
+        if self._host.check_mode:
+            return frozenset()
+        pods = self._platform.status(live).pods if self._options.wait else ()
+        replaced = frozenset(pod.handle for pod in pods)
+        record = self._record(spec, rendered)
+        if live.record is not None and record.inputs == live.record.inputs and not self._options.replan:
+            # Only drift is repaired: everything else stays as it was applied.
+            body = with_fields(live.record.body, record.body, comparison.in_place)
+            record = dataclasses.replace(live.record, body=body)
+        self._host.alive()
+        self._platform.change(live, rendered, list(comparison.in_place), record)
+        return replaced
+
+    def _scale(self, live: LiveWorkload, replicas: int) -> None:
+        """Change the number of replicas in place."""
+        cannot_stop = self._platform.change_rules(live).cannot_stop
+        if replicas == 0 and cannot_stop is not None:
+            raise GpuopsError.from_finding(cannot_stop)
+        if not self._host.check_mode:
+            self._host.alive()
+            self._platform.scale(live, replicas)
+            self.outcome.live = dataclasses.replace(live, replicas=replicas)
+        if not self.outcome.changes:
+            self.outcome.changes = (Change("replicas", live.replicas, replicas, "wanted"),)
+        self.outcome.changed = True
+
+    def _recreate(self, live: LiveWorkload, spec: WorkloadSpec, rendered: RenderedWorkload) -> None:
+        """Delete and create again; put the old workload back when the new one is refused."""
+        self.outcome.changed = True
         if self._host.check_mode:
             return
-        if comparison.recreate:
-            outcome.live = self._recreate(live, spec, rendered)
-            return
-        if comparison.in_place:
-            outcome.replaced = self._pods_to_ignore(live)
-            self._host.alive()
-            self._platform.change(live, rendered, list(comparison.in_place))
-        if comparison.replicas is not None:
-            self._host.alive()
-            self._platform.scale(live, comparison.replicas)
-            outcome.live = dataclasses.replace(live, replicas=comparison.replicas)
-
-    def _pods_to_ignore(self, live: LiveWorkload) -> frozenset[str]:
-        """Return the pods of a workload that does not run: once it is changed, their trouble says nothing any more."""
-        if live.phase == RUNNING or not self._options.wait:
-            return frozenset()
-        return frozenset(pod.handle for pod in self._platform.status(live).pods)
-
-    def _refuse_disruption(self, name: str, comparison: Comparison, outcome: Outcome) -> None:
-        """Refuse to take an endpoint away unless the user allowed it."""
-        if comparison.disruption == NONE or self._options.on_disruption == "allow" or self._host.check_mode:
-            return
-        paths = ", ".join(change.path for change in comparison.changes[:5])
-        more = len(comparison.changes) - 5
-        finding = Finding(
-            ERROR,
-            "disruption_refused",
-            f"changing {paths}{f' and {more} more' if more > 0 else ''} means {_what_it_takes(comparison)}.",
-            "Set on_disruption: allow to do it. Nothing was changed.",
-            name,
-        )
-        raise GpuopsError.from_finding(
-            finding,
-            {
-                "changes": [change.as_dict() for change in outcome.changes],
-                "disruption": comparison.disruption,
-            },
-        )
-
-    def _recreate(self, live: LiveWorkload, spec: WorkloadSpec, rendered: RenderedWorkload) -> LiveWorkload:
-        """Delete and create again; put the old workload back when the new one is refused."""
         self._host.progress.say(f"recreating {spec.name}: deleting it first")
         self._host.alive()
         self._platform.delete(live)
-        self._watcher.wait_until_gone(live, self._options.delete_timeout)
+        self._wait_until_gone(live)
         self._host.alive()
         try:
-            return self._platform.create(rendered, self._record(spec, rendered))
+            self.outcome.live = self._platform.create(rendered, self._record(spec, rendered))
         except GpuopsError as refused:
+            self.outcome.live = None
             if live.phase != FAILED:
                 self._restore(live, refused)
             raise
@@ -261,35 +239,20 @@ class Reconciler:
         """Put the old workload back and say so in the error that made it necessary."""
         self._host.alive()
         try:
-            self._platform.restore(live)
+            self.outcome.live = self._platform.restore(live)
         except GpuopsError as failed:
-            refused.findings.append(
-                Finding(
-                    ERROR,
-                    "not_restored",
-                    f"the workload as it was could not be put back: {failed.message}",
-                    "",
-                    live.name,
-                )
-            )
+            refusals.say_not_restored(refused, live.name, failed)
             return
-        refused.findings.append(
-            Finding(
-                WARNING,
-                "restored",
-                "the new workload was refused; the one that ran before was put back.",
-                "",
-                live.name,
-            )
-        )
+        refusals.say_restored(refused, live.name)
 
-    def _check(self, outcome: Outcome) -> None:
+    def _check(self) -> None:
         """Ask the platform about the plan and stop on what it cannot do."""
-        if outcome.plan is None:
+        if self.outcome.plan is None:
             return
-        outcome.findings += self._platform.check(outcome.plan)
-        if errors_of(outcome.findings):
-            raise GpuopsError.from_findings(outcome.findings)
+        found = self._platform.check(self.outcome.plan)
+        self.outcome.findings += found
+        if errors_of(found):
+            raise GpuopsError.from_findings(found)
 
     def _record(self, spec: WorkloadSpec, rendered: RenderedWorkload) -> AppliedRecord:
         """Return the record of what is applied now."""
@@ -300,15 +263,19 @@ class Reconciler:
             collection_version=COLLECTION_VERSION,
         )
 
-    def _wait_until_running(self, live: LiveWorkload, outcome: Outcome) -> None:
+    def _wait_until_gone(self, live: LiveWorkload) -> None:
+        """Wait until a deleted workload's name is free."""
+        waited = self._watcher.wait_until_gone(live, self._options.delete_timeout)
+        self.outcome.timings.update(waited.seconds)
+
+    def _wait_until_running(self, replaced: frozenset[str]) -> None:
         """Wait until the workload serves; an unchanged one that runs costs no request."""
-        if not outcome.changed and live.phase == RUNNING:
-            return
-        if live.replicas == 0:
+        outcome, live = self.outcome, self.outcome.live
+        if live is None or live.replicas == 0 or (not outcome.changed and live.phase == RUNNING):
             return
         pods = outcome.plan.topology.pods * (live.replicas or 1) if outcome.plan is not None else None
         waited = self._watcher.wait_until_running(
-            live, self._options.schedule_timeout, self._options.start_timeout, pods, outcome.replaced
+            live, self._options.schedule_timeout, self._options.start_timeout, pods, replaced
         )
         outcome.timings.update(waited.seconds)
         outcome.findings += waited.findings
@@ -322,10 +289,3 @@ def _with_live_replicas(spec: WorkloadSpec, live: LiveWorkload | None) -> Worklo
     if spec.replicas is not None or live is None or not live.replicas:
         return spec
     return dataclasses.replace(spec, replicas=live.replicas)
-
-
-def _what_it_takes(comparison: Comparison) -> str:
-    """Return the disruption in words."""
-    if comparison.disruption == OUTAGE:
-        return "deleting the workload and creating it again: the endpoint is away until the model is loaded"
-    return "a rolling replacement of its pods"

@@ -236,7 +236,9 @@ class _Start:
         return bool(self.replaced) and (only_old or status.phase == FAILED)
 
     def done(self, status: WorkloadStatus) -> bool:
-        """Say whether everything that is expected runs."""
+        """Say whether everything that is expected runs, with new pods where the old ones are to be replaced."""
+        if self._is_outdated(status) and self.queue_seconds + self.start_seconds < _REPLACEMENT_GRACE:
+            return False
         return status.phase == RUNNING and len(running_pods(status)) >= (self._expected(status) or 0)
 
     def failure(self, status: WorkloadStatus, seconds: float) -> Finding | None:

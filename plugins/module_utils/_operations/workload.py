@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.reconcile import Outcome, Reconciler
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.outcome import Outcome
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.reconcile import Reconciler
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
 from ansible_collections.gpuops.inference.plugins.module_utils._options.workload import (
     WorkloadOptions,
@@ -20,6 +21,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.workload
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import Platform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.select import make_platform
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import most_severe_first
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Plan
@@ -29,17 +31,24 @@ def apply_workload(params: dict[str, Any], host: Host) -> dict[str, Any]:
     """Bring a workload into the wanted state and return the module's result."""
     options = read_options(params)
     platform = make_platform(read_connection(params), host)
-    outcome = _reach(Reconciler(platform, host, options), params, options)
-    return _result(params["name"], platform, outcome)
+    reconciler = Reconciler(platform, host, options)
+    try:
+        _reach(reconciler, params, options)
+    except GpuopsError as error:
+        error.findings += reconciler.outcome.findings
+        error.result = {**_result(params["name"], platform, reconciler.outcome), **error.result}
+        raise
+    return _result(params["name"], platform, reconciler.outcome)
 
 
-def _reach(reconciler: Reconciler, params: dict[str, Any], options: WorkloadOptions) -> Outcome:
+def _reach(reconciler: Reconciler, params: dict[str, Any], options: WorkloadOptions) -> None:
     """Call the reconciler for the wanted state."""
     if options.state == "absent":
-        return reconciler.absent(params["name"])
-    if options.state == "stopped":
-        return reconciler.stopped(params["name"])
-    return reconciler.present(read_workload(params))
+        reconciler.absent(params["name"])
+    elif options.state == "stopped":
+        reconciler.stopped(params["name"])
+    else:
+        reconciler.present(read_workload(params))
 
 
 def _result(name: str, platform: Platform, outcome: Outcome) -> dict[str, Any]:

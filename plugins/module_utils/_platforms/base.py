@@ -39,18 +39,24 @@ class Target:
 
     def sentence(self) -> str:
         """Return the target as one line."""
-        parts = [f"{word} {value}" for word, value in (("project", self.project), ("namespace", self.namespace),
-                                                       ("cluster", self.cluster)) if value]
+        parts = [
+            f"{word} {value}"
+            for word, value in (("project", self.project), ("namespace", self.namespace), ("cluster", self.cluster))
+            if value
+        ]
         return f"{self.platform} at {self.address}" + (f" ({', '.join(parts)})" if parts else "")
 
 
 @dataclass(frozen=True)
 class RenderedWorkload:
-    """A plan in the platform's own words. ``body`` is plain JSON data without the record of what was applied."""
+    """A plan in the platform's own words. ``body`` is plain JSON data without the record of what was applied;
+    ``replica_paths`` are the flattened paths in it that hold the number of replicas, which is compared and changed
+    apart from everything else (``Platform.scale``)."""
 
     kind: str
     name: str
     body: Mapping[str, Any]
+    replica_paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,12 @@ class AppliedRecord:
 
 @dataclass(frozen=True)
 class LiveWorkload:
-    """A workload as the platform has it now. ``body`` is normalised: comparable with a rendered body (nulls and server
-    defaults removed). ``handle`` is the platform's own (an id). ``managed`` says whether the collection made it."""
+    """A workload as the platform has it now.
+
+    ``body`` is normalised: comparable with a rendered body (nulls and server defaults removed). ``handle`` is the
+    platform's own (an id). ``managed`` says whether the collection made it, ``supported`` whether it is of a kind that
+    the collection could have made.
+    """
 
     name: str
     kind: str
@@ -81,6 +91,7 @@ class LiveWorkload:
     record: AppliedRecord | None = None
     replicas: int | None = None
     endpoint: Endpoint | None = None
+    supported: bool = True
 
 
 @dataclass(frozen=True)
@@ -134,13 +145,13 @@ class WorkloadStatus:
 @dataclass(frozen=True)
 class ChangeRules:
     """What can be changed in place. ``in_place`` maps a flattened path of the body (and all below it) to the disruption
-    it causes; every other path means recreating the workload (``outage``). ``replica_paths`` hold the number of
-    replicas, which is compared and changed by ``Platform.scale`` alone; ``can_scale`` says whether that works in place.
+    it causes; every other path means recreating the workload (``outage``). ``can_scale`` says whether the number of
+    replicas can be changed in place, ``cannot_stop`` why it cannot be 0.
     """
 
     in_place: Mapping[str, str] = field(default_factory=dict)
-    replica_paths: tuple[str, ...] = ()
     can_scale: bool = True
+    cannot_stop: Finding | None = None
 
 
 @dataclass(frozen=True)
@@ -219,8 +230,8 @@ class Platform(Protocol):
     def restore(self, live: LiveWorkload) -> LiveWorkload:
         """Create again a workload exactly as it was before it was deleted."""
 
-    def change(self, live: LiveWorkload, rendered: RenderedWorkload, paths: list[str]) -> None:
-        """Change the named flattened paths in place to what ``rendered`` says."""
+    def change(self, live: LiveWorkload, rendered: RenderedWorkload, fields: list[str], record: AppliedRecord) -> None:
+        """Replace the named fields (keys of ``ChangeRules.in_place``) by what ``rendered`` says, and the record."""
 
     def scale(self, live: LiveWorkload, replicas: int) -> None:
         """Set the number of replicas in place; 0 stops the workload where the platform can."""
@@ -235,7 +246,12 @@ class Platform(Protocol):
         """Return the present status; ``detail`` adds pods and events."""
 
     def request_leaders(
-        self, live: LiveWorkload, status: WorkloadStatus, method: str, path: str, body: Mapping[str, Any] | None,
+        self,
+        live: LiveWorkload,
+        status: WorkloadStatus,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
         time_limit: float,
     ) -> list[HttpAnswer]:
         """Send one HTTP request to the leader of each replica that can be reached from here (at least one).
@@ -258,8 +274,8 @@ class Unreachable(Exception):
     """No leader can be reached from here: the text says why, ``cause`` is one of the four words above.
 
     ``not_reachable_from_here``: the endpoint is not external and there is no other way in; ``no_answer_in_time``: the
-    connection stood, but no answer came within the time limit; ``endpoint_unreachable``: no address yet, refused, reset;
-    asking again may help; ``endpoint_not_trusted``: not encrypted or its certificate not verified, so nothing was sent.
+    connection stood, but no answer came within the time limit; ``endpoint_unreachable``: no address yet, refused,
+    reset; asking again may help; ``endpoint_not_trusted``: not encrypted or its certificate not verified, so nothing was sent.
     """
 
     def __init__(self, reason: str, cause: str = ENDPOINT_UNREACHABLE) -> None:

@@ -50,6 +50,15 @@ class FabricDecision:
             return self.as_dict()
         return dict(self.inputs)
 
+    def does_the_same(self, other: FabricDecision) -> bool:
+        """Say whether two decisions lead to the same pods, whatever their reasons."""
+        return (
+            {variable.name: variable.value for variable in self.variables}
+            == {variable.name: variable.value for variable in other.variables}
+            and dict(self.resources) == dict(other.resources)
+            and dict(self.annotations) == dict(other.annotations)
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """Return the plain dictionary of the decision, as modules return and accept it."""
         return {

@@ -21,7 +21,12 @@ VARYING = (
     "timings", "invocation", "diff", "task", "host", "status", "ansible_job_id", "started", "finished",
     "stdout", "stdout_lines", "stderr", "stderr_lines", "results_file", "ansible_facts", "answer", "levels",
 )  # fmt: skip
-CANARY = "canary-value-that-must-stay-secret"
+# One for each way in, so that masking one of them does not hide that another one gets out.
+ENVIRONMENT_CANARY = "canary-of-an-environment-variable"
+NUMBER_CANARY = 78123465
+CONNECTION_CANARY = "canary-of-the-connection"
+ENDPOINT_CANARY = "canary-of-the-endpoint"
+CANARIES = (ENVIRONMENT_CANARY, str(NUMBER_CANARY), CONNECTION_CANARY, ENDPOINT_CANARY)
 # What the tokens of the control plane look like.
 TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{16,}")
 
@@ -56,18 +61,24 @@ def test_no_secret_in_any_output(keywords: dict[str, Any], sandbox: SandboxHandl
     for module in [CREATING_MODULE, *module_names()]:
         parameters = connected(first_example(module), sandbox)
         if module == CREATING_MODULE:
-            parameters["env"] = {"HF_TOKEN": CANARY}
+            parameters["env"] = {"HF_TOKEN": ENVIRONMENT_CANARY, "DB_PASSWORD": NUMBER_CANARY}
         if module == "vllm_smoke_test":
-            parameters["endpoint_token"] = f"{CANARY}-for-the-endpoint"
+            parameters["endpoint_token"] = ENDPOINT_CANARY
         tasks.append(task(module, parameters, ignore_errors=True, **keywords))
-        wrong = {**parameters, "runai_client_secret": CANARY, "project": "no-such-project"}
+        wrong = {**parameters, "runai_client_secret": CONNECTION_CANARY, "project": "no-such-project"}
         tasks.append(task(module, wrong, ignore_errors=True, **keywords))
-    outcome = playbooks.run(tasks, "-vvvv", "--diff", environment={"RUNAI_TOKEN": CANARY})
+    outcome = playbooks.run(tasks, "-vvvv", "--diff", environment={"RUNAI_TOKEN": CONNECTION_CANARY})
     everything = outcome.stdout + outcome.stderr + str(outcome.results)
     assert len(outcome.results) >= len(tasks)
-    assert CANARY not in everything
+    assert [canary for canary in CANARIES if canary in everything] == []
     assert sandbox.description["client_secret"] not in everything
     assert not TOKEN.search(everything)
+
+
+def test_a_play_leaves_nothing_in_the_current_folder(sandbox: SandboxHandle, playbooks: Playbooks) -> None:
+    running = playbooks.start([task(CREATING_MODULE, connected(first_example(CREATING_MODULE), sandbox))])
+    running.wait().check()
+    assert sorted(path.name for path in running.folder.iterdir()) == ["play.yml", "results.jsonl", "stderr", "stdout"]
 
 
 def test_progress_goes_to_stderr_with_the_host_in_front(sandbox: SandboxHandle, playbooks: Playbooks) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts that fail: one clear finding at once instead of the whole wait, one workload, and the corrected play converges."""
+"""Starts that fail: one clear finding at once instead of the whole wait, and the corrected play converges."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ def test_a_crash_loop_is_reported_again_by_the_next_run_which_changes_nothing(
 
 
 @pytest.mark.parametrize("topology", [{}, {"pods": 1}], ids=["distributed", "single"])
-def test_an_image_that_does_not_exist_is_reported(
-    quick: SandboxHandle, apply: Apply, topology: dict[str, Any]
-) -> None:
+def test_an_image_that_does_not_exist_is_reported(quick: SandboxHandle, apply: Apply, topology: dict[str, Any]) -> None:
     name = quick.unique_name()
     finding = first_error(apply(name, image="registry.example.com/stand-in:no-such-tag", **topology))
     assert finding["cause"] == "image_pull_failed"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes that go wrong: doubtful answers, names in use, refusals in the middle of recreating. Nothing is ever doubled."""
+"""Writes that go wrong: doubtful answers, names in use, refusals while recreating. Nothing is ever doubled."""
 
 from __future__ import annotations
 

@@ -148,12 +148,14 @@ def test_a_single_pods_life(sandbox: SandboxHandle, make: Platforms) -> None:
     assert same(platform, plan, again)
     changed = plan_of(sandbox, name, pods=1, env={"A": "1"})
     assert not same(platform, changed, again)
-    platform.change(again, platform.render(changed), ["spec.environmentVariables[A].value"])
+    rendered = platform.render(changed)
+    record = AppliedRecord({"image": "x", "env": 1}, platform.comparable(rendered.body), None, "0.1.0")
+    platform.change(again, rendered, ["spec.environmentVariables"], record)
     assert same(platform, changed, found(platform, name))
+    assert found(platform, name).record == record
     platform.scale(again, 2)
     assert found(platform, name).replicas == 2
-    with pytest.raises(GpuopsError, match="cannot be stopped"):
-        platform.scale(again, 0)
+    assert platform.change_rules(again).cannot_stop is not None
     platform.delete(again)
     until(lambda: platform.gone(again), f"{name} is gone")
 

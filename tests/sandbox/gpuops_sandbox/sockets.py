@@ -14,7 +14,8 @@ BACKLOG = 512
 
 def listen() -> socket.socket:
     """Return a listening socket on a free port of this machine's loopback."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # With the protocol named, asyncio turns Nagle's algorithm off: without that every answer waits 40 ms for an ACK.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((ADDRESS, 0))
     listener.listen(BACKLOG)

@@ -206,6 +206,39 @@ def test_recreations_told_by_the_controller_count_too() -> None:
     assert judge(WorkloadStatus(INITIALIZING, pods=pods(), events=told))[0].cause == "crash_loop"
 
 
+def test_repeated_starts_of_a_container_count_too() -> None:
+    starts = tuple(
+        event("Started: Started container vllm", time=f"2026-11-23T10:00:{second}Z") for second in (10, 20, 30)
+    )
+    assert judge(WorkloadStatus(INITIALIZING, pods=pods(), events=starts))[0].cause == "crash_loop"
+    assert judge(WorkloadStatus(INITIALIZING, pods=pods(), events=starts[:2])) == []
+    others = (
+        *starts[:1],
+        event("Started: Started container init"),
+        event("Started: Started container vllm", about="w-0-1"),
+    )
+    assert judge(WorkloadStatus(INITIALIZING, pods=pods(), events=others)) == []
+    assert judge(WorkloadStatus(INITIALIZING, events=starts)) == [], "without a pod they may be of an earlier life"
+
+
+def test_preempted_pods_are_no_crash_loop() -> None:
+    history = StatusHistory()
+    events: tuple[PlatformEvent, ...] = ()
+    for number in range(4):
+        time = f"2026-11-23T10:0{number}:"
+        events += (event("Started: Started container vllm", time=f"{time}10Z"),)
+        findings = judge(WorkloadStatus(INITIALIZING, pods=pods(str(number)), events=events), history, number * 60.0)
+        assert [finding.cause for finding in findings] == (["preempted"] if number else [])
+        events += (event("Preempted: Preempted by another workload", time=f"{time}50Z"),)
+
+
+def test_where_the_platform_has_given_up_one_recreation_is_enough() -> None:
+    starts = tuple(event("Started: Started container vllm", time=f"2026-11-23T10:00:{second}Z") for second in (10, 20))
+    findings = judge(WorkloadStatus(FAILED, ("exit code 2",), events=starts))
+    assert [finding.cause for finding in findings] == ["crash_loop", "platform_failed"]
+    assert "recreated once" in findings[0].evidence
+
+
 def test_no_pods_after_a_minute() -> None:
     history = StatusHistory()
     empty = WorkloadStatus(CREATING)

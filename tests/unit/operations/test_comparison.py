@@ -42,8 +42,9 @@ BODY: dict[str, Any] = {
         },
     }
 }
-DISTRIBUTED = ChangeRules(in_place={}, replica_paths=("spec.replicas",))
-INFERENCE = ChangeRules(in_place={"spec.leader.image": ROLLING}, replica_paths=("spec.replicas",))
+REPLICAS = ("spec.replicas",)
+DISTRIBUTED = ChangeRules()
+INFERENCE = ChangeRules(in_place={"spec.leader.image": ROLLING})
 INPUTS = {"image": "vllm:1"}
 
 
@@ -67,9 +68,7 @@ def judge(
 ) -> Comparison:
     """Compare with the usual defaults."""
     workload = live(live_body, options.pop("phase", RUNNING), options.pop("recorded", True))
-    return compare(
-        workload, workload.body, Wanted(inputs or INPUTS, wanted, options.pop("replicas", None), **options), rules
-    )
+    return compare(workload, workload.body, Wanted(inputs or INPUTS, wanted, REPLICAS, **options), rules)
 
 
 def test_nothing_to_do_when_nothing_differs() -> None:
@@ -148,7 +147,7 @@ def test_replicas_are_compared_with_the_live_object(replicas: int | None, expect
 
 
 def test_replicas_recreate_where_the_platform_cannot_scale() -> None:
-    rules = ChangeRules(replica_paths=("spec.replicas",), can_scale=False)
+    rules = ChangeRules(can_scale=False)
     assert judge(BODY, replicas=2, rules=rules).disruption == OUTAGE
 
 
@@ -198,4 +197,4 @@ def test_equal_bodies_never_differ(body: dict[str, Any]) -> None:
 
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=3), bodies, max_size=4))
 def test_comparing_never_fails(body: dict[str, Any]) -> None:
-    compare(live(body), body, Wanted({"x": 1}, BODY, 2), INFERENCE)
+    compare(live(body), body, Wanted({"x": 1}, BODY, REPLICAS, 2), INFERENCE)

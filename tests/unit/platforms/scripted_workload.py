@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
-    with_annotation,
+    with_record,
     write_record,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import DISTRIBUTED, INFERENCE
@@ -42,11 +42,11 @@ CLUSTERS = "/api/v1/clusters"
 
 WORKLOAD = rendered()
 RECORD = record_of(WORKLOAD)
-CREATED_SPEC = with_annotation(WORKLOAD.body["spec"], write_record(RECORD))
+CREATED_SPEC = with_record(WORKLOAD.body["spec"], write_record(RECORD))
 ACCEPTED = Answer(202, definition(CREATED_SPEC))
 FOREIGN_SPEC = {"workers": 1, "leader": {"image": "x"}, "worker": {"image": "x"}}
 
-OTHER_SETTINGS_SPEC = with_annotation(WORKLOAD.body["spec"], write_record(replace(RECORD, inputs={"a": 1})))
+OTHER_SETTINGS_SPEC = with_record(WORKLOAD.body["spec"], write_record(replace(RECORD, inputs={"a": 1})))
 
 MakePlatform = Callable[..., RunaiPlatform]
 

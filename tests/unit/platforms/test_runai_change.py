@@ -12,7 +12,10 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms import
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import AppliedRecord, LiveWorkload
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
-    with_annotation,
+    read_record,
+    record_text_of,
+    same_settings,
+    with_record,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import INFERENCE
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import ServingSpec
@@ -22,6 +25,7 @@ from runai_examples import (
     FakeTime,
     cluster,
     listed,
+    record_of,
     rendered,
 )
 from scripted_server import Answer, Reset, ScriptedServer
@@ -58,7 +62,7 @@ class TestChange:
     ) -> None:
         live = self.live(server, platform)
         rules = platform.change_rules(live)
-        assert (dict(rules.in_place), rules.replica_paths, rules.can_scale) == ({}, ("spec.replicas",), True)
+        assert (dict(rules.in_place), rules.can_scale, rules.cannot_stop) == ({}, True, None)
         server.on("PATCH", ONE, Reset(), Answer(202, {}))
         platform.scale(live, 0)
         assert [asked.json() for asked in server.matching("PATCH", ONE)] == [{"spec": {"replicas": 0}}] * 2
@@ -71,16 +75,12 @@ class TestChange:
         assert not {"spec.storage", "spec.security", "spec.servingPort", "spec.labels"} & set(rules.in_place)
         server.on("PATCH", SINGLE, Answer(202, {}))
         wanted = rendered(pods=1, env={"A": "1"}, image="registry.example.com/vllm-openai:v0.34.0")
-        paths = [
-            "spec.image",
-            "spec.environmentVariables[A].value",
-            "spec.environmentVariables[B].value",
-            "spec.nodeType",
-        ]
-        platform.change(live, wanted, paths)
+        record = record_of(wanted)
+        platform.change(live, wanted, ["spec.image", "spec.nodeType"], record)
         sent = server.matching("PATCH", SINGLE)[0].json()["spec"]
         assert set(sent) == {"image", "environmentVariables", "nodeType"}
-        assert sent["environmentVariables"] == wanted.body["spec"]["environmentVariables"]
+        assert sent["environmentVariables"][:-1] == wanted.body["spec"]["environmentVariables"]
+        assert same_settings(record, read_record(record_text_of(sent)))
         assert sent["nodeType"] is None
 
     def test_an_inference_is_scaled_by_its_bounds(self, server: ScriptedServer, platform: RunaiPlatform) -> None:
@@ -90,10 +90,10 @@ class TestChange:
             "spec": {"autoscaling": {"minReplicas": 3, "maxReplicas": 3}}
         }
 
-    def test_an_inference_cannot_be_stopped(self, server: ScriptedServer, platform: RunaiPlatform) -> None:
-        error = failure(lambda: platform.scale(self.single(), 0))
-        assert cause(error) == "stop_not_supported"
-        assert server.asked == []
+    def test_an_inference_cannot_be_stopped(self, platform: RunaiPlatform) -> None:
+        reason = platform.change_rules(self.single()).cannot_stop
+        assert reason is not None
+        assert (reason.severity, reason.cause) == ("error", "stop_not_supported")
 
     def test_patchable_fields_depend_on_the_version(self, server: ScriptedServer, make_platform: MakePlatform) -> None:
         server.on("GET", CLUSTERS, Answer(200, [cluster("2.20.1")]))
@@ -241,7 +241,7 @@ def test_what_runs_is_read_from_the_api(server: ScriptedServer, platform: RunaiP
 
 
 def test_records_of_other_versions_do_not_stand_in_the_way(server: ScriptedServer, platform: RunaiPlatform) -> None:
-    exists(server, with_annotation(WORKLOAD.body["spec"], '{"format": 99}'))
+    exists(server, with_record(WORKLOAD.body["spec"], '{"format": 99}'))
     live = platform.find(NAME)
     assert live is not None
     assert (live.managed, live.record) == (True, None)

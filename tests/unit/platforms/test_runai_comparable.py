@@ -15,14 +15,17 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.comparable import comparable, normalised
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
     FORMAT,
-    annotation_of,
     hash_environment,
     read_record,
+    record_text_of,
     same_settings,
-    with_annotation,
+    with_record,
     write_record,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import RECORD_ANNOTATION
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import (
+    RECORD_ANNOTATION,
+    RECORD_VARIABLE,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import hash_clear_value
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,7 +63,7 @@ def returned(spec: Any) -> dict[str, Any]:
 def test_what_was_sent_equals_what_comes_back(changes: dict[str, Any]) -> None:
     workload = rendered(**changes)
     sent = flatten(comparable(workload.body))
-    spec = with_annotation(workload.body["spec"], write_record(record_of(workload)))
+    spec = with_record(workload.body["spec"], write_record(record_of(workload)))
     live = flatten(comparable(returned(spec)))
     assert {path: live.get(path) for path in sent} == sent
 
@@ -83,7 +86,7 @@ def test_another_value_than_the_default_is_a_difference() -> None:
     before, after = flatten(comparable({"spec": spec})), flatten(comparable(workload.body))
     assert {path for path in after if before.get(path) != after[path]} == {
         "spec.restartPolicy",
-        "spec.leader.storage.pvc[my-project-models].readOnly",
+        "spec.leader.storage.pvc[my-project-models,/data].readOnly",
     }
 
 
@@ -113,25 +116,30 @@ class TestRecord:
     def test_comes_back_as_it_was_written(self, changes: dict[str, Any]) -> None:
         workload = rendered(**changes)
         record = record_of(workload, pods=2, env={"A": "sha256:0123456789ab"})
-        spec = with_annotation(workload.body["spec"], write_record(record))
-        read = read_record(annotation_of(spec))
+        spec = with_record(workload.body["spec"], write_record(record))
+        read = read_record(record_text_of(spec))
         assert read is not None
         assert (read.inputs, read.fabric, read.collection_version) == (record.inputs, record.fabric, "0.1.0")
         assert read.body == hash_environment(workload.body)
         assert same_settings(record, read)
-        assert RECORD_ANNOTATION not in json.dumps(normalised({"spec": spec}))
+        without = json.dumps(normalised({"spec": spec}))
+        assert RECORD_ANNOTATION not in without
+        assert RECORD_VARIABLE not in without
 
-    def test_stands_on_the_leader_alone_or_on_the_single_pod(self) -> None:
-        pair = with_annotation(rendered().body["spec"], "x")
+    def test_stands_on_the_leader_alone_or_in_a_variable_of_the_single_pod(self) -> None:
+        pair = with_record(rendered().body["spec"], "x")
         assert pair["leader"]["annotations"] == [{"name": RECORD_ANNOTATION, "value": "x"}]
         assert "annotations" not in pair["worker"]
-        assert with_annotation(rendered(pods=1).body["spec"], "x")["annotations"][-1]["name"] == RECORD_ANNOTATION
+        single = with_record(rendered(pods=1).body["spec"], "costs 5$ $(HOME) $$")
+        assert "annotations" not in single
+        assert single["environmentVariables"][-1] == {"name": RECORD_VARIABLE, "value": "costs 5$$ $$(HOME) $$$$"}
+        assert record_text_of(single) == "costs 5$ $(HOME) $$"
         assert len(RECORD_ANNOTATION) <= 63
 
     def test_replaces_an_older_one_and_leaves_the_plan_alone(self) -> None:
         spec = rendered(annotations={"note": "y"}).body["spec"]
         before = copy.deepcopy(spec)
-        twice = with_annotation(with_annotation(spec, "one"), "two")
+        twice = with_record(with_record(spec, "one"), "two")
         assert [entry["value"] for entry in twice["leader"]["annotations"]] == ["y", "two"]
         assert spec == before
 
@@ -165,8 +173,8 @@ class TestRecord:
 
     @given(PLAIN)
     def test_any_spec_can_be_searched(self, content: Any) -> None:
-        for spec in ({"annotations": content}, {"leader": content}, {"leader": {"annotations": content}}):
-            assert annotation_of(spec) is None
+        for spec in ({"environmentVariables": content}, {"leader": content}, {"leader": {"annotations": content}}):
+            assert record_text_of(spec) is None
 
 
 def test_equal_values_of_different_variables_have_different_hashes() -> None:

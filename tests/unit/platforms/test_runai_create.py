@@ -15,7 +15,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connec
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.comparable import comparable
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
-    with_annotation,
+    with_record,
     write_record,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import (
@@ -134,7 +134,7 @@ class TestCreate:
         ("spec", "phase", "words"),
         [
             (
-                with_annotation(WORKLOAD.body["spec"], write_record(replace(RECORD, inputs={"a": 1}))),
+                with_record(WORKLOAD.body["spec"], write_record(replace(RECORD, inputs={"a": 1}))),
                 "Running",
                 "another run",
             ),
@@ -188,7 +188,7 @@ class TestCreate:
             lambda: platform.restore(live),
             lambda: platform.delete(live),
             lambda: platform.scale(live, 2),
-            lambda: platform.change(live, WORKLOAD, ["spec.replicas"]),
+            lambda: platform.change(live, WORKLOAD, ["spec.replicas"], RECORD),
         ):
             assert cause(failure(write)) == "write_in_check_mode"
         assert {asked.method for asked in server.asked if "token" not in asked.path} == {"GET"}

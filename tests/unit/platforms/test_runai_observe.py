@@ -12,7 +12,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms import
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import LiveWorkload
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai import observe
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
-    with_annotation,
+    with_record,
     write_record,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import DISTRIBUTED, INFERENCE
@@ -31,7 +31,7 @@ IN_CLUSTER = "http://my-llm-inference.runai-my-project.svc.cluster.local:8000"
 
 def live(kind: str = DISTRIBUTED, **changes: Any) -> LiveWorkload:
     workload = rendered(pods=2 if kind == DISTRIBUTED else 1, **changes)
-    spec = with_annotation(workload.body["spec"], write_record(record_of(workload)))
+    spec = with_record(workload.body["spec"], write_record(record_of(workload)))
     return observe.live_workload(NAME, kind, listed(), definition(with_nulls(spec)))
 
 
@@ -238,7 +238,7 @@ def test_messages_of_phases_that_passed() -> None:
         {"spec": {"phaseUpdate": {"phase": "Pending", "phaseMessage": None}}},
         {"spec": None},
     ]
-    assert observe.history_messages(live(), (), records) == ("no LWS",)
+    assert observe.history_messages(records) == ("no LWS",)
 
 
 def test_what_concerns_an_earlier_revision_of_an_inference_is_left_out() -> None:
@@ -260,4 +260,4 @@ def test_odd_answers_never_break_it(content: Any, kind: str) -> None:
         pods = [{"name": content, "containers": content, "k8sPhase": content}]
         events = [{"createdAt": content, "involvedObject": content}]
         observe.workload_status(found, entry, [{"name": str(content)}, *pods], events, found.replicas)
-        observe.history_messages(found, (), [{"spec": content}, {"spec": {"phaseUpdate": content}}])
+        observe.history_messages([{"spec": content}, {"spec": {"phaseUpdate": content}}])

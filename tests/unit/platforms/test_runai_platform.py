@@ -223,13 +223,15 @@ class TestCheck:
         server.on("GET", CLUSTERS, Answer(200, [{**cluster(), "version": version}]))
         assert "version_too_old" not in self.findings(platform)
 
-    def test_scaling_in_place_before_2_23(self, server: ScriptedServer, platform: RunaiPlatform) -> None:
+    def test_before_2_23_replicas_cannot_be_changed_in_place(
+        self, server: ScriptedServer, platform: RunaiPlatform
+    ) -> None:
         server.on("GET", CLUSTERS, Answer(200, [cluster("2.22.5")]))
         exists(server)
         live = platform.find(NAME)
         assert live is not None
-        finding = self.findings(platform, preemptibility=None, replicas=2)["version_too_old"]
-        assert finding.object == "replicas"
+        assert platform.change_rules(live).can_scale
+        assert "version_too_old" not in self.findings(platform, preemptibility=None, replicas=2)
         assert not platform.change_rules(live).can_scale
 
     @pytest.mark.parametrize(("spread", "severity"), [("required", "error"), ("preferred", "info"), ("none", None)])

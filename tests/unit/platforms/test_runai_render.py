@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import RenderedWorkload
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
-    with_annotation,
+    with_record,
     write_record,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.versions import INFERENCE_PATCHABLE
@@ -59,7 +59,7 @@ EVERYTHING: dict[str, Any] = {
 
 def request_of(workload: RenderedWorkload) -> dict[str, Any]:
     """Return the body as it is sent when the workload is created."""
-    spec = with_annotation(workload.body["spec"], write_record(record_of(workload)))
+    spec = with_record(workload.body["spec"], write_record(record_of(workload)))
     return {"name": workload.name, "projectId": PROJECT_ID, "clusterId": CLUSTER_ID, "spec": spec}
 
 

@@ -105,7 +105,7 @@ async def inside(bench: Bench) -> object:
     request = replace(
         bench.request("my-llm-inference-0-1", "python3", "-c", program),
         supplemental_groups=(3000, 2000),
-        environment={"NAME": "value with 'quotes'", "EMPTY": ""},
+        environment={"NAME": "value with 'quotes'", "EMPTY": "", "DASHES": "--"},
         hosts={"leader.example": "10.77.9.9"},
         mounts=(Mount("/data", volume), Mount("/scratch"), Mount("/models", volume, read_only=True)),
         working_directory="/data",

@@ -42,9 +42,7 @@ class Builder:
         self.commands: list[list[str]] = []
         self.fails_at = ""
 
-    def __call__(
-        self, argv: Sequence[str], variables: dict[str, str] | None = None, check: bool = True, **_: object
-    ) -> None:
+    def __call__(self, argv: Sequence[str], environment: dict[str, str] | None = None, check: bool = True) -> None:
         words = list(argv)
         self.commands.append(words)
         if self.fails_at and self.fails_at in words:

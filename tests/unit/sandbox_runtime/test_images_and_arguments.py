@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpuops_sandbox.engine.environment import EngineEnvironment
-from gpuops_sandbox.runtime.bubblewrap import bubblewrap_arguments, pod_command, pod_environment
+from gpuops_sandbox.runtime.bubblewrap import bubblewrap_command, bubblewrap_options, pod_command, pod_environment
 from gpuops_sandbox.runtime.contract import ImageNotFound, Mount, PodRequest
 from gpuops_sandbox.runtime.images import ImageTable, split_reference
 from gpuops_sandbox.runtime.stand_in_server import StandIn, read_command_line
@@ -96,7 +96,7 @@ def test_the_vllm_image_s_environment_gives_each_gpu_a_processor_and_yields_to_t
 
 def test_parents_of_mounts_are_open_to_the_pod_s_user() -> None:
     mounts = (Mount("/deep/er/scratch"), Mount("/data", Path("/host/volume"), read_only=True))
-    arguments = bubblewrap_arguments(request(mounts=mounts), table().resolve("x/vllm-openai"), lambda _content: 9)
+    arguments = bubblewrap_options(request(mounts=mounts), table().resolve("x/vllm-openai"), lambda _content: 9)
     text = " ".join(arguments)
     assert "--perms 0755 --dir /deep --perms 0755 --dir /deep/er --perms 0777 --size 67108864 --tmpfs" in text
     assert "--ro-bind /host/volume /data" in text
@@ -105,7 +105,7 @@ def test_parents_of_mounts_are_open_to_the_pod_s_user() -> None:
 
 
 def test_another_user_than_root_has_no_capability() -> None:
-    arguments = bubblewrap_arguments(request(), table().resolve("x/vllm-openai"), lambda _content: 9)
+    arguments = bubblewrap_command(request(), table().resolve("x/vllm-openai"))
     assert "--bounding-set=-all" in arguments
     assert "--no-new-privs" in arguments
     assert "--clear-groups" in arguments

@@ -71,6 +71,7 @@ def test_the_environment_is_the_pod_s_and_nothing_of_the_machine_s() -> None:
     assert environment == {
         "NAME": "value with 'quotes'",
         "EMPTY": "",
+        "DASHES": "--",
         "HOME": "/",
         "HOSTNAME": "my-llm-inference-0-1",
         "PWD": "/data",

@@ -15,7 +15,6 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
     AUTHORIZED_LISTS_OF_INFERENCE_SINCE,
     DISTRIBUTED_SINCE,
     PREEMPTIBILITY_SINCE,
-    SCALING_SINCE,
     Version,
     in_words,
     is_older,
@@ -100,16 +99,14 @@ def of_project(spec: WorkloadSpec, project: Project) -> list[Finding]:
     return findings
 
 
-def of_cluster(spec: WorkloadSpec, cluster: Cluster, scales: bool) -> list[Finding]:
-    """Return what this cluster's version and parts cannot do; ``scales``: the number of replicas is to be changed."""
+def of_cluster(spec: WorkloadSpec, cluster: Cluster) -> list[Finding]:
+    """Return what this cluster's version and parts cannot do."""
     distributed = kind_of(spec) == DISTRIBUTED
     findings = []
     if distributed and is_older(cluster.version, DISTRIBUTED_SINCE):
         findings.append(_too_old(cluster, "pods", "distributed inference", DISTRIBUTED_SINCE))
     if spec.preemptibility and is_older(cluster.version, PREEMPTIBILITY_SINCE):
         findings.append(_too_old(cluster, "preemptibility", "a stated preemptibility", PREEMPTIBILITY_SINCE))
-    if distributed and scales and is_older(cluster.version, SCALING_SINCE):
-        findings.append(_too_old(cluster, "replicas", "changing the number of replicas in place", SCALING_SINCE))
     lists = spec.serving.access in ("authorized_users", "authorized_groups")
     if not distributed and lists and is_older(cluster.version, AUTHORIZED_LISTS_OF_INFERENCE_SINCE):
         needed = "this access for a single-pod inference"

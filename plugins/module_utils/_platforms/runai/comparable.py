@@ -16,8 +16,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import hash_environment
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import RECORD_ANNOTATION
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
+    hash_environment,
+    is_record,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._results.redaction import looks_secret
 
 # What a missing field means (runapy 1.224: defaults of the models; facts 4.1).
@@ -79,10 +81,10 @@ def _cleaned(key: str, value: Any) -> Any:
         kept = {name: _cleaned(name, item) for name, item in value.items()}
         return {name: item for name, item in kept.items() if item is not None and item not in ([], {})}
     if isinstance(value, (list, tuple)):
-        entries = [_cleaned("", item) for item in value if not (key == "annotations" and _is_record(item))]
+        entries = [
+            _cleaned("", item)
+            for item in value
+            if not (key in ("annotations", "environmentVariables") and is_record(item))
+        ]
         return [entry for entry in entries if entry is not None and entry != {}]
     return value
-
-
-def _is_record(entry: Any) -> bool:
-    return isinstance(entry, Mapping) and entry.get("name") == RECORD_ANNOTATION

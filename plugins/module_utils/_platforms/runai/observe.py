@@ -24,8 +24,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.comparable import normalised
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
-    annotation_of,
     read_record,
+    record_text_of,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.tolerant import (
     mapping,
@@ -79,17 +79,18 @@ def live_workload(name: str, kind: str, entry: Record, definition: Record | None
     spec = mapping(content.get("spec"))
     body = normalised({"spec": spec})
     phase = DELETING if phase_of(content) == DELETING else phase_of(entry)
-    annotation = annotation_of(spec)
+    recorded = record_text_of(spec)
     return LiveWorkload(
         name=name,
         kind=kind,
         handle=str(entry.get("id") or content.get("workloadId") or ""),
         phase=phase,
-        managed=annotation is not None or _is_labelled(spec),
+        managed=recorded is not None or _is_labelled(spec),
         body=body,
-        record=read_record(annotation),
+        record=read_record(recorded),
         replicas=replicas_of(kind, body),
         endpoint=endpoint_of(entry, body),
+        supported=definition is not None,
     )
 
 
@@ -118,7 +119,7 @@ def workload_status(
     """
     there = [_pod(live, pod) for pod in pods if not is_deleted(pod)]
     happened = sorted((_event(event) for event in events), key=lambda event: event.time)
-    is_current = _current(live, there)
+    is_current = current_revision(live, there)
     return WorkloadStatus(
         phase=phase_of(entry),
         messages=tuple(message for message in _messages(entry) if is_current(message)),
@@ -148,18 +149,25 @@ def endpoint_of(entry: Record, body: Record) -> Endpoint | None:
     return Endpoint(best.rstrip("/"), _is_external(best), access != "public")
 
 
-def history_messages(live: LiveWorkload, pods: Sequence[PodStatus], records: Sequence[Record]) -> tuple[str, ...]:
-    """Return what the recorded phases say, newest first: the message of a phase that has passed is only there.
-
-    What is said about an earlier revision than that of ``pods`` is left out.
-    """
-    is_current = _current(live, pods)
+def history_messages(records: Sequence[Record]) -> tuple[str, ...]:
+    """Return what the recorded phases say, newest first: the message of a phase that has passed is only there."""
     texts = []
     for record in records:
         update = mapping(mapping(record.get("spec")).get("phaseUpdate"))
-        if update.get("phaseMessage") and is_current(str(update["phaseMessage"])):
+        if update.get("phaseMessage"):
             texts.append(str(update["phaseMessage"]))
     return tuple(dict.fromkeys(texts))
+
+
+def current_revision(live: LiveWorkload, pods: Sequence[PodStatus]) -> Callable[[str], bool]:
+    """Return what says whether a text is about no earlier revision than the newest one of ``pods``."""
+    newest = max((_revision(live, pod.name) or 0 for pod in pods), default=0)
+
+    def is_current(text: str) -> bool:
+        revision = _revision(live, text)
+        return revision is None or revision >= newest
+
+    return is_current
 
 
 def _is_labelled(spec: Record) -> bool:
@@ -193,17 +201,6 @@ def _pod(live: LiveWorkload, pod: Record) -> PodStatus:
         created=_text(pod.get("createdAt")),
         image=images[0] if images else None,
     )
-
-
-def _current(live: LiveWorkload, pods: Sequence[PodStatus]) -> Callable[[str], bool]:
-    """Return what says whether a text is about no earlier revision than the newest one of ``pods``."""
-    newest = max((_revision(live, pod.name) or 0 for pod in pods), default=0)
-
-    def is_current(text: str) -> bool:
-        revision = _revision(live, text)
-        return revision is None or revision >= newest
-
-    return is_current
 
 
 def _revision(live: LiveWorkload, text: str) -> int | None:

@@ -39,7 +39,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.place import Cluster, Place
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
     same_settings,
-    with_annotation,
+    with_record,
     write_record,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.render import render
@@ -127,8 +127,7 @@ class RunaiPlatform:
         findings += checks.of_project(plan.spec, project)
         cluster = self._cluster(project.cluster)
         if cluster is not None:
-            exists = bool(self._definitions)
-            findings += checks.of_cluster(plan.spec, cluster, scales=exists and plan.replicas is not None)
+            findings += checks.of_cluster(plan.spec, cluster)
         return findings
 
     def render(self, plan: Plan) -> RenderedWorkload:
@@ -144,19 +143,18 @@ class RunaiPlatform:
         return shown(body)
 
     def change_rules(self, live: LiveWorkload) -> ChangeRules:
-        """Return what PATCH takes. No request: where the version is not known yet, a current one is assumed, and
-        ``check`` says before the first write what an older one cannot do."""
+        """Return what PATCH takes. No request: a current version is assumed until ``check`` has read it."""
         cluster = self._place.known_cluster(self._cluster_handle)
         version = cluster.version if cluster else None
         if live.kind == DISTRIBUTED:
-            return ChangeRules({}, ("spec.replicas",), not is_older(version, SCALING_SINCE))
+            return ChangeRules(can_scale=not is_older(version, SCALING_SINCE))
         fields = [field for field, since in INFERENCE_PATCHABLE.items() if not is_older(version, since)]
         in_place = dict.fromkeys((f"spec.{field}" for field in fields), "rolling")
-        return ChangeRules(in_place, ("spec.autoscaling.minReplicas", "spec.autoscaling.maxReplicas"), True)
+        return ChangeRules(in_place, cannot_stop=checks.cannot_stop(live.name))
 
     def create(self, rendered: RenderedWorkload, record: AppliedRecord) -> LiveWorkload:
         """Create the workload with its record; sent once, and looked up by name where the answer is doubtful."""
-        spec = with_annotation(rendered.body["spec"], write_record(record))
+        spec = with_record(rendered.body["spec"], write_record(record))
         return self._create(rendered.kind, rendered.name, spec, lambda found: same_settings(record, found.record))
 
     def restore(self, live: LiveWorkload) -> LiveWorkload:
@@ -167,21 +165,19 @@ class RunaiPlatform:
         else:
             spec = dict(live.body.get("spec", {}))
             if live.record is not None:
-                spec = with_annotation(spec, write_record(live.record))
+                spec = with_record(spec, write_record(live.record))
         return self._create(live.kind, live.name, spec, lambda found: comparable(found.body) == comparable(live.body))
 
-    def change(self, live: LiveWorkload, rendered: RenderedWorkload, paths: list[str]) -> None:
-        """Set the fields that hold the named paths to what ``rendered`` says, in place."""
-        fields = list(dict.fromkeys(_field_of(path) for path in paths))
-        wanted = rendered.body["spec"]
+    def change(self, live: LiveWorkload, rendered: RenderedWorkload, fields: list[str], record: AppliedRecord) -> None:
+        """Replace fields in place. The record goes with them: its variable is in a field that PATCH takes."""
+        wanted = with_record(rendered.body["spec"], write_record(record))
+        names = dict.fromkeys([*(field.removeprefix("spec.") for field in fields), "environmentVariables"])
         self._before_write(live.name, live.kind)
-        self._client.update(live.kind, live.handle, {field: wanted.get(field) for field in fields})
+        self._client.update(live.kind, live.handle, {name: wanted.get(name) for name in names})
 
     def scale(self, live: LiveWorkload, replicas: int) -> None:
-        """Set the number of replicas in place. 0 stops a distributed inference; an inference cannot be stopped."""
+        """Set the number of replicas in place; 0 stops a distributed inference."""
         if live.kind == INFERENCE:
-            if replicas == 0:
-                raise GpuopsError.from_finding(checks.cannot_stop(live.name))
             fields: dict[str, Any] = {"autoscaling": {"minReplicas": replicas, "maxReplicas": replicas}}
         else:
             fields = {"replicas": replicas}
@@ -211,7 +207,8 @@ class RunaiPlatform:
         replicas = self._replicas.get(live.handle, live.replicas)
         status = observe.workload_status(live, entry, pods, events, replicas)
         if detail and status.phase == FAILED:
-            told = observe.history_messages(live, status.pods, self._client.history(live.handle))
+            is_current = observe.current_revision(live, status.pods)
+            told = filter(is_current, observe.history_messages(self._client.history(live.handle)))
             status = replace(status, messages=tuple(dict.fromkeys((*status.messages, *told))))
         return status
 
@@ -309,11 +306,6 @@ class RunaiPlatform:
     def _cluster(self, handle: str) -> Cluster | None:
         self._cluster_handle = handle
         return self._place.cluster(handle)
-
-
-def _field_of(path: str) -> str:
-    """Return the top field of the spec that holds a flattened path: ``spec.environmentVariables[A].value``."""
-    return path.split(".", 1)[1].split(".", 1)[0].split("[", 1)[0]
 
 
 def _without_nulls(value: Any) -> Any:

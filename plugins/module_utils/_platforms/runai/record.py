@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The record of what was applied last, kept in an annotation of the workload itself. Pure.
+"""The record of what was applied last, kept in the workload itself. Pure.
 
 For internal use of this collection only: may change without notice.
 """
@@ -14,9 +14,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import AppliedRecord
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.tolerant import mapping, mappings
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import RECORD_ANNOTATION
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.tolerant import mappings
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import (
+    RECORD_ANNOTATION,
+    RECORD_VARIABLE,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import canonical_json, hash_clear_value
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.command_line import protect_expansion
 
 # Raised whenever an older collection could misread the record; such a record is then as good as none to it.
 FORMAT = 1
@@ -76,25 +80,46 @@ def hash_environment(body: Mapping[str, Any], hashed: Callable[[str], bool] = la
     return {key: _hashed_below(key, value, hashed) for key, value in body.items()}
 
 
-def with_annotation(spec: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """Return a copy of a spec that carries the record: on the leader of a distributed one, else on the spec itself."""
+def with_record(spec: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """Return a copy of a spec that carries the record.
+
+    A distributed inference, which is never changed but for its replicas, carries it as an annotation of the leader. An
+    inference carries it as an environment variable: PATCH takes these, and no annotations.
+    """
     leader = spec.get("leader")
     if isinstance(leader, Mapping):
-        return {**spec, "leader": _annotated(leader, text)}
-    return _annotated(spec, text)
+        return {
+            **spec,
+            "leader": {**leader, "annotations": _with_entry(leader, "annotations", RECORD_ANNOTATION, text)},
+        }
+    variables = _with_entry(spec, "environmentVariables", RECORD_VARIABLE, protect_expansion(text))
+    return {**spec, "environmentVariables": variables}
 
 
-def annotation_of(spec: Mapping[str, Any]) -> str | None:
+def record_text_of(spec: Mapping[str, Any]) -> str | None:
     """Return the record's text of a spec as the API returned it, or ``None``."""
-    for entry in mappings((mapping(spec.get("leader")) or spec).get("annotations")):
-        if entry.get("name") == RECORD_ANNOTATION and isinstance(entry.get("value"), str):
+    leader = spec.get("leader")
+    if isinstance(leader, Mapping):
+        return _entry_of(leader, "annotations", RECORD_ANNOTATION)
+    text = _entry_of(spec, "environmentVariables", RECORD_VARIABLE)
+    return None if text is None else text.replace("$$", "$")
+
+
+def is_record(entry: Any) -> bool:
+    """Say whether an annotation or a variable is the record itself."""
+    return isinstance(entry, Mapping) and entry.get("name") in (RECORD_ANNOTATION, RECORD_VARIABLE)
+
+
+def _with_entry(holder: Mapping[str, Any], field: str, name: str, value: str) -> list[Any]:
+    others = [entry for entry in mappings(holder.get(field)) if entry.get("name") != name]
+    return [*others, {"name": name, "value": value}]
+
+
+def _entry_of(holder: Mapping[str, Any], field: str, name: str) -> str | None:
+    for entry in mappings(holder.get(field)):
+        if entry.get("name") == name and isinstance(entry.get("value"), str):
             return str(entry["value"])
     return None
-
-
-def _annotated(holder: Mapping[str, Any], text: str) -> dict[str, Any]:
-    others = [entry for entry in mappings(holder.get("annotations")) if entry.get("name") != RECORD_ANNOTATION]
-    return {**holder, "annotations": [*others, {"name": RECORD_ANNOTATION, "value": text}]}
 
 
 def _hashed_below(key: str, value: Any, hashed: Callable[[str], bool]) -> Any:

@@ -26,6 +26,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
     RECIPE_ROLE_LABEL,
     RECIPE_ROLES,
     RECIPE_WORKLOAD_LABEL,
+    REPLICA_PATHS,
     RESTART_POLICY,
     STARTUP_POLICY,
     WORKLOAD_LABEL,
@@ -57,7 +58,7 @@ def render(plan: Plan) -> RenderedWorkload:
     """Return the body of the workload that ``plan`` describes."""
     kind = kind_of(plan.spec)
     spec = _distributed(plan) if kind == DISTRIBUTED else _inference(plan)
-    return RenderedWorkload(kind, plan.spec.name, {"spec": spec})
+    return RenderedWorkload(kind, plan.spec.name, {"spec": spec}, REPLICA_PATHS[kind])
 
 
 def kind_of(spec: WorkloadSpec) -> str:

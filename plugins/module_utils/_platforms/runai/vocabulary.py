@@ -23,6 +23,7 @@ RECIPE_WORKLOAD_LABEL = "run.ai/workload"
 RECIPE_ROLE_LABEL = "run.ai/role"
 RECIPE_ROLES = {"leader": "head", "follower": "worker"}
 RECORD_ANNOTATION = "gpuops.inference/applied"
+RECORD_VARIABLE = "GPUOPS_APPLIED"
 
 ACCESS = {
     "public": "public",
@@ -63,3 +64,9 @@ TRAITS = PlatformTraits(
     stop_grace_seconds=30,
     access_modes=tuple(ACCESS),
 )
+
+# Where a body holds the number of replicas.
+REPLICA_PATHS = {
+    DISTRIBUTED: ("spec.replicas",),
+    INFERENCE: ("spec.autoscaling.minReplicas", "spec.autoscaling.maxReplicas"),
+}

@@ -53,6 +53,7 @@ class Group:
         self._recreate = False
         self._removed = False
         self._lost: list[Pod] = []
+        self._grace_seconds = GRACE_SECONDS
         self._leader_first = workload.kind is Kind.DISTRIBUTED and workload.spec.get("startupPolicy") == "LeaderReady"
         self._restarts_alone = workload.kind is Kind.SINGLE or workload.spec.get("restartPolicy") == "None"
         size = 1 + workload.followers
@@ -129,6 +130,7 @@ class Group:
 
     async def abandon(self) -> None:
         """Kill every pod at once (the simulator is ending)."""
+        self._removed, self._grace_seconds = True, 0.0
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._end_pods(0.0)
@@ -144,7 +146,7 @@ class Group:
             self._control.changed(self.workload)
             await self._serve()
             self.terminating = True
-            await self._end_pods(GRACE_SECONDS)
+            await self._end_pods(self._grace_seconds)
             self._control.reschedule()
             if not self._removed:
                 await self._sleep(self._control.switches.recreate_seconds)

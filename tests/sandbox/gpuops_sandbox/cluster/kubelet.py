@@ -50,6 +50,7 @@ class PodKeeper:
         self._pod = pod
         self._group = group
         self._ended = ended
+        self._watched: RunningPod | None = None
 
     async def keep(self) -> None:
         """Run the container, again and again, until the restart policy or a cancellation ends it."""
@@ -100,10 +101,12 @@ class PodKeeper:
         self._around.changed(self._workload)
 
     async def _watch(self, handle: RunningPod) -> int:
-        probing = asyncio.create_task(self._probe()) if self._pod.plan.readiness else None
+        self._watched = handle
+        probing = asyncio.create_task(self._probe(handle)) if self._pod.plan.readiness else None
         try:
             return await asyncio.shield(asyncio.ensure_future(handle.wait()))
         finally:
+            self._watched = None
             if probing is not None:
                 probing.cancel()
                 await asyncio.gather(probing, return_exceptions=True)
@@ -149,7 +152,7 @@ class PodKeeper:
         self._event(event_reason, event_message, warning=True)
         self._around.changed(self._workload)
 
-    async def _probe(self) -> None:
+    async def _probe(self, handle: RunningPod) -> None:
         """Probe readiness by real HTTP for as long as the container runs."""
         probe = self._pod.plan.readiness or {}
         get = (probe.get("handler") or {}).get("httpGet") or {}
@@ -158,6 +161,9 @@ class PodKeeper:
         await asyncio.sleep(probe.get("initialDelaySeconds") or 0)
         while True:
             failure = await self._probe_once(get, float(probe.get("timeoutSeconds") or 1))
+            if self._watched is not handle:
+                # Until Python 3.12 `asyncio.wait_for` can lose a cancellation that comes together with the answer.
+                return
             good = failure is None
             row, last = (row + 1 if good is last else 1), good
             if failure is not None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.background import BackgroundTask
 
 from gpuops_sandbox.cluster.group import Group
 from gpuops_sandbox.cluster.objects import Pod
@@ -201,8 +202,7 @@ async def expire_tokens(request: Request) -> JSONResponse:
 @router.post("/shutdown")
 async def shutdown(request: Request) -> JSONResponse:
     """End the simulator and everything that runs in it."""
-    sandbox_of(request).ending.set()
-    return JSONResponse(DONE)
+    return JSONResponse(DONE, background=BackgroundTask(sandbox_of(request).ending.set))
 
 
 async def _object(request: Request) -> dict[str, Any]:

@@ -141,7 +141,8 @@ def run_program(argv: Sequence[str], environment: dict[str, str] | None = None, 
     """Run a program that takes long. Raises ``OSError`` when it fails and ``check`` is set."""
     # What it says is progress: stdout is kept for this program's own result.
     downloads = {"UV_CACHE_DIR": str(cache_folder() / "downloads" / "uv")}
-    completed = subprocess.run(argv, env={**os.environ, **downloads, **(environment or {})}, stdout=sys.stderr)
+    variables = {**os.environ, **downloads, **(environment or {})}
+    completed = subprocess.run(argv, env=variables, stdout=sys.stderr, check=False)
     if check and completed.returncode != 0:
         raise OSError(f"`{' '.join(argv)}` ended with {completed.returncode}")
 
@@ -211,7 +212,8 @@ def _record_model_classes(python: str, folder: Path) -> None:
         f"for name in [{classes}]: ModelRegistry.models[name].inspect_model_cls()\n"
     )
     cache = folder / "cache"
-    variables = {"VLLM_CACHE_ROOT": str(cache), "HF_HUB_OFFLINE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    quiet = {"VLLM_LOGGING_LEVEL": "ERROR", "TORCH_LOGS": "-all"}
+    variables = {"VLLM_CACHE_ROOT": str(cache), "HF_HUB_OFFLINE": "1", **quiet}
     run_program([python, "-c", code], environment=variables)
     (cache / "modelinfos").rename(folder / _MODEL_INFORMATION)
     for file in (folder / _MODEL_INFORMATION).iterdir():

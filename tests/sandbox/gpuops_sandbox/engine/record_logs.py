@@ -8,8 +8,8 @@ As root, from the checkout, in namespaces of its own:
     unshare --mount --net --pid --ipc --uts --fork --kill-child --mount-proc \
         env PYTHONPATH=tests/sandbox python -m gpuops_sandbox.engine.record_logs FOLDER [CASE ...]
 
-Each case runs one or two pods as the collection renders them, and writes ``FOLDER/<case>.log`` (``<case>.leader.log``
-and ``<case>.follower.log`` with two). The one case that must work, ``good_start``, ends with a chat.
+Each case (`log_cases`) runs one or two pods as the collection renders them, and writes ``FOLDER/<cause>.log``, with
+two pods or a follower alone ``FOLDER/<cause>.<role>.log``. ``good_start`` is the one that must answer a chat.
 """
 
 from __future__ import annotations
@@ -21,79 +21,26 @@ import sys
 import tempfile
 import time
 import urllib.request
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from gpuops_sandbox.engine.tiny_model import copy_model, ensure_model
+from gpuops_sandbox.engine.log_cases import CASES, GIB, LEADER, Case, fill_volume
+from gpuops_sandbox.engine.tiny_model import ensure_model
 from gpuops_sandbox.runtime.contract import Mount, PodRequest
 from gpuops_sandbox.runtime.images import ImageTable
 from gpuops_sandbox.runtime.pods import BubblewrapRuntime, Pod
 
-MODEL = "input/Models/Mistral-Small-4-119B-2603"
-LEADER = "my-llm-inference-0.my-llm-inference.runai-my-project"
-_GIB = 1024**3
-_MIB = 1024**2
 _START_LIMIT_SECONDS = 400.0
 _STOP_GRACE_SECONDS = 30.0
-_SMALL = ("--max-model-len", "256", "--kv-cache-memory-bytes", "16M")
 
 
-@dataclass(frozen=True)
-class Case:
-    """A start: what differs from one healthy pod with one GPU."""
-
-    arguments: tuple[str, ...] = _SMALL
-    model: str = f"/data/{MODEL}"
-    tensor: int = 1
-    pipeline: int = 1
-    follower: bool = False
-    shared_memory: int = _GIB
-    image_environment: dict[str, str] = field(default_factory=dict)
-    command: tuple[str, ...] = ()
-    must_fail: bool = True
-
-
-_TWO_PODS = ("--distributed-timeout-seconds", "150", *_SMALL)
-_ONE_OF_TWO = ("--distributed-timeout-seconds", "20", *_SMALL)
-CASES = {
-    "good_start": Case(_TWO_PODS, tensor=2, pipeline=2, follower=True, must_fail=False),
-    "unknown_flag": Case((*_SMALL, "--no-such-flag", "3")),
-    "invalid_value": Case((*_SMALL, "--dtype", "int3")),
-    "model_path_missing": Case(model="/data/input/Models/no-such-model"),
-    "model_folder_unreadable": Case(model="/data/input/Models/folder-0700"),
-    "model_config_unreadable": Case(model="/data/input/Models/files-0600"),
-    "weights_unreadable": Case(model="/data/input/Models/weights-0600"),
-    "weights_missing": Case(model="/data/input/Models/no-weights"),
-    "heads_not_divisible": Case(tensor=3),
-    "max_model_len_too_large": Case(("--max-model-len", "4096", *_SMALL[2:])),
-    "kv_cache_does_not_fit": Case(("--max-model-len", "512", "--kv-cache-memory-bytes", "128K")),
-    "shared_memory_too_small": Case(shared_memory=64 * _MIB, tensor=2),
-    "port_in_use": Case(
-        command=("sh", "-c", 'python3 -m http.server 8000 >/dev/null 2>&1 & sleep 1; exec vllm serve "$@"', "vllm")
-    ),
-    "followers_missing": Case(_ONE_OF_TWO, pipeline=2),
-    "ray_missing": Case((*_SMALL, "--distributed-executor-backend", "ray"), tensor=2),
-    "attention_head_size_unsupported": Case(model="/data/input/Models/head-dim-16", must_fail=False),
-}
-
-
-def _arguments(case: Case, rank: int) -> tuple[str, ...]:
-    arguments = [case.model, "--served-model-name", "mistral4"]
-    arguments += ["--tensor-parallel-size", str(case.tensor), "--pipeline-parallel-size", str(case.pipeline)]
-    if case.pipeline > 1:
-        arguments += ["--nnodes", str(case.pipeline), "--node-rank", str(rank), "--master-addr", LEADER]
-        arguments += ["--master-port", "29501", "--distributed-executor-backend", "mp"]
-    arguments += ["--headless"] if rank else ["--host", "0.0.0.0", "--port", "8000"]
-    return (*arguments, *case.arguments)
-
-
-def _request(case: Case, rank: int, addresses: list[str], volume: Path) -> PodRequest:
+def _request(case: Case, rank: int, addresses: dict[int, str], volume: Path) -> PodRequest:
+    leader = addresses.get(0, "") if case.leader_address is None else case.leader_address
     return PodRequest(
         name="my-llm-inference-0" if rank == 0 else f"my-llm-inference-0-{rank}",
         namespace="runai-my-project",
         image="registry.example.com/vllm-openai:v0.32.0",
         command=case.command,
-        arguments=_arguments(case, rank),
+        arguments=case.command_line(rank),
         environment={
             "VLLM_HOST_IP": addresses[rank],
             "HOME": "/scratch",
@@ -101,30 +48,17 @@ def _request(case: Case, rank: int, addresses: list[str], volume: Path) -> PodRe
             "LOGNAME": "vllm",
             "VLLM_CACHE_ROOT": "/scratch/.cache/vllm",
             "HF_HUB_OFFLINE": "1",
-            **case.image_environment,
+            **case.environment,
         },
         uid=2000,
         gid=2000,
         supplemental_groups=(),
         gpus=case.tensor,
-        shared_memory_bytes=case.shared_memory,
+        shared_memory_bytes=case.shared_memory_bytes,
         address=addresses[rank],
-        hosts={LEADER: addresses[0]},
-        mounts=(Mount("/data", volume), Mount("/scratch", size_bytes=2 * _GIB)),
+        hosts={LEADER: leader} if leader else {},
+        mounts=(Mount("/data", volume), Mount("/scratch", size_bytes=2 * GIB)),
     )
-
-
-def _fill(volume: Path) -> None:
-    models = volume / "input" / "Models"
-    copy_model(volume / MODEL, 2000, 2000)
-    copy_model(models / "head-dim-16", 2000, 2000, head_dim=16)
-    for name in ("folder-0700", "files-0600", "weights-0600", "no-weights"):
-        copy_model(models / name, 0, 0)
-    (models / "folder-0700").chmod(0o700)
-    for file in (models / "files-0600").iterdir():
-        file.chmod(0o600)
-    (models / "weights-0600" / "model.safetensors").chmod(0o600)
-    (models / "no-weights" / "model.safetensors").unlink()
 
 
 def _get(url: str, body: dict[str, object] | None = None, seconds: float = 60.0) -> str:
@@ -166,27 +100,26 @@ async def _chat(pod: Pod) -> str:
 async def record(runtime: BubblewrapRuntime, name: str, volume: Path, destination: Path) -> bool:
     """Run one case and write its logs; return whether it ended as it must."""
     case = CASES[name]
-    roles = ["leader", "follower"] if case.follower else ["leader"]
-    addresses = [runtime.allocate_address() for _role in roles]
+    addresses = {rank: runtime.allocate_address() for rank in case.ranks}
     started = time.monotonic()
-    pods = [await runtime.start(_request(case, rank, addresses, volume)) for rank in range(len(roles))]
-    ready = await _wait_until_ready(pods[0])
+    pods = {rank: await runtime.start(_request(case, rank, addresses, volume)) for rank in case.ranks}
+    ready = await _wait_until_ready(pods[case.ranks[0]])
     seconds = time.monotonic() - started
+    if case.follower_dies:
+        await pods[1].kill()
     outcome = await _chat(pods[0]) if ready else "not ready"
-    codes = await asyncio.gather(*[pod.stop(_STOP_GRACE_SECONDS) for pod in pods])
+    codes = await asyncio.gather(*[pod.stop(_STOP_GRACE_SECONDS) for pod in pods.values()])
     print(f"{name}: {'ready' if ready else 'ended'} after {seconds:.1f} s, {outcome}, exit codes {codes}", flush=True)
-    for role, pod in zip(roles, pods, strict=True):
-        suffix = f".{role}" if case.follower else ""
+    for rank, pod in pods.items():
+        role = "" if case.ranks == (0,) else ".follower" if rank else ".leader"
         text = _portable(pod.log_path.read_text(encoding="utf-8", errors="replace"))
-        (destination / f"{name}{suffix}.log").write_text(text, encoding="utf-8")
+        (destination / f"{name}{role}.log").write_text(text, encoding="utf-8")
     return ready != case.must_fail
 
 
 def _portable(text: str) -> str:
     """Return a log without what only this machine has, and without progress bars' repeated states."""
-    prefix = re.escape(sys.base_prefix)
-    text = re.sub(prefix, "/opt/python", text)
-    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text.replace(sys.base_prefix, "/opt/python"))
     return "".join(f"{line.rpartition(chr(13))[2]}\n" for line in text.splitlines(keepends=False))
 
 
@@ -198,7 +131,7 @@ async def main(destination: Path, names: list[str]) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         volume = Path(scratch, "volume")
         volume.mkdir(mode=0o755)
-        await asyncio.to_thread(_fill, volume)
+        await asyncio.to_thread(fill_volume, volume)
         runtime = BubblewrapRuntime(Path(scratch, "state"), ImageTable())
         await runtime.prepare_network()
         for name in names or list(CASES):

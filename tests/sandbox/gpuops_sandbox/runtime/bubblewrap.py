@@ -31,8 +31,8 @@ _SYSTEM_LINKS = ("bin", "sbin", "lib", "lib64", "lib32")
 _SMALLEST_TMPFS = 4096
 
 
-def bubblewrap_arguments(request: PodRequest, image: Image, add_file: Callable[[bytes], int]) -> list[str]:
-    """Return the options and the command of ``bwrap`` for a pod.
+def bubblewrap_options(request: PodRequest, image: Image, add_file: Callable[[bytes], int]) -> list[str]:
+    """Return the options of ``bwrap`` for a pod.
 
     ``add_file`` takes the content of a file and returns the number of a descriptor to read it from: nothing of a
     pod lies on the host's disk but its volumes and its log. The main process is process 1 of the pod, as in a
@@ -54,8 +54,12 @@ def bubblewrap_arguments(request: PodRequest, image: Image, add_file: Callable[[
     arguments += ["--clearenv"]
     for name, value in pod_environment(request, image).items():
         arguments += ["--setenv", name, value]
-    arguments += ["--chdir", request.working_directory]
-    return [*arguments, "--", *_user_arguments(request), *pod_command(request, image)]
+    return [*arguments, "--chdir", request.working_directory]
+
+
+def bubblewrap_command(request: PodRequest, image: Image) -> list[str]:
+    """Return the command that ``bwrap`` runs in a pod: it becomes the pod's user, then the main process."""
+    return [*_user_arguments(request), *pod_command(request, image)]
 
 
 def pod_environment(request: PodRequest, image: Image) -> dict[str, str]:

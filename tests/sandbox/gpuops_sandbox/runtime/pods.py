@@ -14,19 +14,17 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
-from contextlib import ExitStack
 from itertools import count
 from json import loads
 from pathlib import Path
 
-from gpuops_sandbox.runtime.bubblewrap import bubblewrap_arguments
+from gpuops_sandbox.runtime.bubblewrap import bubblewrap_command, bubblewrap_options
 from gpuops_sandbox.runtime.contract import PodRequest
 from gpuops_sandbox.runtime.images import ImageTable
 from gpuops_sandbox.runtime.network import PodNetwork
 from gpuops_sandbox.runtime.processes import (
     ChildProcess,
-    memory_file,
+    DescriptorFiles,
     processes_in_namespace,
     program_of,
     read_to_end,
@@ -152,44 +150,30 @@ class BubblewrapRuntime:
                 raise FileNotFoundError(f"volume folder {mount.source} of mount {mount.path} does not exist")
         log_path = self._logs / request.namespace / f"{request.name}.{next(self._numbers)}.log"
         log_path.parent.mkdir(parents=True, exist_ok=True)
+        command = bubblewrap_command(request, image)
         async with self._turns:
-            with ExitStack() as resources:
-                descriptors: list[int] = []
-
-                def add_file(content: bytes) -> int:
-                    descriptor = resources.enter_context(memory_file(content)).fileno()
-                    descriptors.append(descriptor)
-                    return descriptor
-
-                arguments = bubblewrap_arguments(request, image, add_file)
-                return await self._launch(request, arguments, add_file, descriptors, log_path)
+            with DescriptorFiles() as files:
+                options = bubblewrap_options(request, image, files.add)
+                # By descriptor, not on the command line: environment values are nobody's business and may be long.
+                options_file = files.add(b"\0".join(option.encode() for option in options) + b"\0")
+                argv = [self._program, "--args", str(options_file)]
+                pod = await self._launch(request, argv, command, files, log_path)
+            await _wait_for_main_process(request, pod)
+        return pod
 
     async def _launch(
-        self,
-        request: PodRequest,
-        arguments: list[str],
-        add_file: Callable[[bytes], int],
-        descriptors: list[int],
-        log_path: Path,
+        self, request: PodRequest, argv: list[str], command: list[str], files: DescriptorFiles, log_path: Path
     ) -> Pod:
-        options = arguments[: arguments.index("--")]
-        command = arguments[len(options) :]
-        # By descriptor, not on the command line: environment values are nobody's business and may be long.
-        options_file = add_file(b"\0".join(option.encode() for option in options) + b"\0")
         info_read, info_write = os.pipe()
         block_read, block_write = os.pipe()
         with log_path.open("wb") as log:
             popen = subprocess.Popen(
-                [
-                    *(self._program, "--info-fd", str(info_write), "--block-fd", str(block_read)),
-                    *("--args", str(options_file)),
-                    *command,
-                ],
+                [*argv, "--info-fd", str(info_write), "--block-fd", str(block_read), "--", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={},
-                pass_fds=(*descriptors, info_write, block_read),
+                pass_fds=(*files.descriptors, info_write, block_read),
                 start_new_session=True,
             )
         os.close(info_write)
@@ -206,9 +190,7 @@ class BubblewrapRuntime:
             raise
         finally:
             os.close(block_write)
-        pod = Pod(pid, request.address, log_path, monitor, self._network)
-        await _wait_for_main_process(request, pod, monitor)
-        return pod
+        return Pod(pid, request.address, log_path, monitor, self._network)
 
     async def _connect(self, information: bytes, request: PodRequest) -> int:
         if not information:
@@ -218,20 +200,19 @@ class BubblewrapRuntime:
         return pid
 
 
-async def _wait_for_main_process(request: PodRequest, pod: Pod, monitor: ChildProcess) -> None:
+async def _wait_for_main_process(request: PodRequest, pod: Pod) -> None:
     """Return when the pod's own program runs (or ran); raise ``OSError`` when the set-up before it failed."""
     deadline = asyncio.get_running_loop().time() + _SETUP_LIMIT_SECONDS
-    while not monitor.ended and program_of(pod.pid) in _SETUP_PROGRAMS:
+    while (program := program_of(pod.pid)) in _SETUP_PROGRAMS:
         if asyncio.get_running_loop().time() > deadline:
             await pod.kill()
-            raise OSError(
-                f"pod {request.name} was not set up within {_SETUP_LIMIT_SECONDS:.0f} s: {_text(pod.log_path)}"
-            )
+            limit = f"{_SETUP_LIMIT_SECONDS:.0f} s"
+            raise OSError(f"pod {request.name} was not set up within {limit}: {_text(pod.log_path)}")
         await asyncio.sleep(_SETUP_POLL_SECONDS)
-    if monitor.ended:
+    if program is None:
+        await pod.wait()
         text = _text(pod.log_path)
         if text.startswith(("bwrap: ", "setpriv: ")):
-            await pod.wait()
             raise OSError(f"pod {request.name} cannot be started: {text}")
 
 

@@ -52,6 +52,30 @@ def memory_file(content: bytes, name: str = "content") -> BinaryIO:
     return file
 
 
+class DescriptorFiles:
+    """Files without a name that a child reads from descriptors; a context manager that closes them."""
+
+    def __init__(self) -> None:
+        self._files: list[BinaryIO] = []
+
+    def __enter__(self) -> DescriptorFiles:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for file in self._files:
+            file.close()
+
+    def add(self, content: bytes) -> int:
+        """Make a file and return the number of its descriptor."""
+        self._files.append(memory_file(content))
+        return self._files[-1].fileno()
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The descriptors a child must inherit."""
+        return tuple(file.fileno() for file in self._files)
+
+
 async def run_command(argv: Sequence[str], standard_input: str = "") -> str:
     """Run a short command, return its output. Raises ``OSError`` with the command's own words when it fails."""
     with memory_file(standard_input.encode()) as source, memory_file(b"") as output:
