@@ -230,8 +230,13 @@ plan:
       elements: str
       returned: always
       sample: [vllm, serve, /data/model, --headless]
+    kept:
+      description: Whether what was decided earlier is kept, so that today's decisions are an opinion only.
+      type: bool
+      returned: always
+      sample: false
     plan_hash:
-      description: Identifies the rendered workload.
+      description: Identifies what is applied, apart from the number of replicas.
       type: str
       returned: always
       sample: 3f1c0de9a7b2

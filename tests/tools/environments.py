@@ -4,16 +4,17 @@
 """Python environments by lock file: made once, found again by the content of the lock.
 
 Usage:
-  python tests/tools/environments.py NAME                   make it if needed, print its folder
-  python tests/tools/environments.py NAME -- COMMAND ...    run COMMAND inside it
+  python tests/tools/environments.py NAME [--python PYTHON]                   make it if needed, print its folder
+  python tests/tools/environments.py NAME [--python PYTHON] -- COMMAND ...    run COMMAND inside it
 
-NAME is that of a lock in tests/requirements (sandbox, dev). An environment lies in the cache folder as
-env-NAME-HASH; the hash covers the locks, the Python and the steps below, so that nothing is ever updated in place.
+NAME is that of a lock in tests/requirements (sandbox, dev). It is made of the Python that runs this, or of PYTHON, the
+path of another one. An environment lies in the cache folder as env-NAME-HASH; the hash covers the locks, the Python and the steps below, so that nothing is ever updated in place.
 Several makers at once wait for the first one, and what an interrupted one left is removed.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import fcntl
 import hashlib
@@ -25,6 +26,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from interpreters import describe
 from places import BUILD, INSTALLED_COLLECTIONS, REPOSITORY, cache_directory
 
 REQUIREMENTS = REPOSITORY / "tests" / "requirements"
@@ -59,14 +61,17 @@ def check_python() -> None:
     del ensurepip, venv
 
 
-def environment_path(name: str) -> pathlib.Path:
-    """Return where the environment of the lock NAME.txt lies, made or not."""
+def environment_path(name: str, python: str) -> pathlib.Path:
+    """Return where the environment of the lock NAME.txt for an interpreter lies, made or not."""
     lock = REQUIREMENTS / f"{name}.txt"
     if not lock.is_file():
         raise EnvironmentFailure(f"There is no lock file {lock.relative_to(REPOSITORY)} for an environment {name!r}.")
+    description = describe(python)
+    if description is None:
+        raise EnvironmentFailure(f"{python} is not a working Python.")
     content = hashlib.sha256()
-    for part in (STEPS_VERSION.encode(), sys.version.encode(), os.path.realpath(sys.executable).encode()):
-        content.update(part + b"\0")
+    for part in (STEPS_VERSION, *description):
+        content.update(part.encode() + b"\0")
     for file in (REQUIREMENTS / "base.txt", lock):
         content.update(file.read_bytes() + b"\0")
     return cache_directory() / f"env-{name}-{content.hexdigest()[:12]}"
@@ -100,9 +105,12 @@ def run_quietly(command: list[str], environment: dict[str, str]) -> None:
         raise EnvironmentFailure(f"Exit status {done.returncode}: {' '.join(command)}\n{done.stdout.rstrip()}")
 
 
-def make_environment(name: str) -> pathlib.Path:
-    """Make the environment NAME if it is not there; return its folder."""
-    path = environment_path(name)
+def make_environment(name: str, python: str = sys.executable) -> pathlib.Path:
+    """Make the environment NAME with an interpreter (by default the running one) if it is not there; return its folder.
+
+    uv, which makes it, always lies in an environment of the running Python.
+    """
+    path = environment_path(name, python)
     with made_by_one(path) as is_maker:
         if is_maker:
             check_python()
@@ -114,7 +122,7 @@ def make_environment(name: str) -> pathlib.Path:
                 installer = [str(path / "bin" / "python"), "-m", "pip", "install", "--quiet"]
             else:
                 uv = str(make_environment("base") / "bin" / "uv")
-                run_quietly([uv, "venv", "--quiet", "--python", sys.executable, str(path)], variables)
+                run_quietly([uv, "venv", "--quiet", "--python", python, str(path)], variables)
                 # Compiled now: the first start is quicker, and without Python's remarks on other people's code.
                 options = ["--quiet", "--compile-bytecode", "--python", str(path / "bin" / "python")]
                 installer = [uv, "pip", "install", *options]
@@ -166,18 +174,21 @@ def become(command: list[str], path: pathlib.Path) -> int:
     return 127
 
 
-def main(arguments: list[str]) -> int:
+def main(words: list[str]) -> int:
     """Make an environment and print its folder, or become the given command inside it."""
-    if len(arguments) != 1 and (len(arguments) < 3 or arguments[1] != "--"):
-        sys.stderr.write(__doc__ or "")
-        return 2
+    cut = words.index("--") if "--" in words else len(words)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--python", metavar="PYTHON", default=sys.executable)
+    options = parser.parse_args(words[:cut])
+    command = words[cut + 1 :]
     try:
-        path = make_environment(arguments[0])
+        path = make_environment(options.name, options.python)
     except EnvironmentFailure as failure:
         sys.stderr.write(f"{failure}\n")
         return 1
-    if len(arguments) > 2:
-        return become(arguments[2:], path)
+    if command:
+        return become(command, path)
     sys.stdout.write(f"{path}\n")
     return 0
 

@@ -17,18 +17,23 @@ import sys
 
 REQUIREMENTS = pathlib.Path(__file__).resolve().parents[1] / "requirements"
 
-# The order matters: sandbox.txt is cut out of dev.txt, so that both environments run the same versions.
-LOCKS = (("base", ()), ("dev", ()), ("sandbox", ("--constraint", "dev.txt")))
-
-# The oldest Python that ansible-core 2.19 runs on; --universal makes the same lock good for the newer ones.
-OLDEST_PYTHON = "3.11"
+# Each lock with the oldest Python that it is for, which is that of its ansible-core; --universal makes the same lock
+# good for the newer ones. The order matters: sandbox.txt is cut out of dev.txt, so that both run the same versions.
+LOCKS = (
+    ("base", "3.11", ()),
+    ("dev", "3.11", ()),
+    ("sandbox", "3.11", ("--constraint", "dev.txt")),
+    ("core-2.16", "3.10", ()),
+    ("core-2.20", "3.12", ()),
+    ("core-2.21", "3.12", ()),
+)
 
 
 def main(arguments: list[str]) -> int:
     """Compile every lock with the uv of the running environment; return its exit status."""
-    for name, constraint in LOCKS:
+    for name, oldest_python, constraint in LOCKS:
         command = [
-            *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", OLDEST_PYTHON),
+            *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", oldest_python),
             *("--generate-hashes", "--no-header", "--no-annotate", "--output-file", f"{name}.txt"),
             *(*constraint, *arguments, f"{name}.in"),
         ]

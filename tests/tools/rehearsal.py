@@ -238,7 +238,7 @@ def running_sandbox(stopwatch: Stopwatch, keep: bool = False) -> Iterator[Runnin
 def main(run: Callable[[], None]) -> int:
     """Run a rehearsal as root inside the environment `sandbox`; return the exit status."""
     if os.geteuid() != 0:
-        sys.stderr.write("The sandbox needs root: its pods have their own users and networks. Type: sudo make ...\n")
+        sys.stderr.write("The sandbox needs root, since its pods have their own users and networks: run this with sudo.\n")
         return 2
     if system_packages.main():
         return 2

@@ -8,6 +8,7 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +19,25 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift
     flatten,
     is_below,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import FAILED, ChangeRules, LiveWorkload
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
+    CREATING,
+    FAILED,
+    INITIALIZING,
+    PENDING,
+    STOPPED,
+    ChangeRules,
+    LiveWorkload,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import INFO, WARNING, Finding
 
 NONE = "none"
 ROLLING = "rolling"
 OUTAGE = "outage"
+
+# With several replicas one may serve while another starts; such a workload is reported as degraded or running.
+_NOT_SERVING = (CREATING, PENDING, INITIALIZING, STOPPED, FAILED)
+# Paths named in a sentence; the result lists all of them.
+_PATHS_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,7 @@ class Wanted:
 class Comparison:
     """The outcome: ``changes`` have to be made, ``in_place`` are the fields (keys of ``ChangeRules.in_place``) that are
     replaced without recreating, ``replicas`` is the number to scale to (``None``: no scaling), ``disruption`` what
-    making the changes takes away."""
+    making the changes takes away. ``is_kept`` says that the earlier decisions stand, whatever would be decided now."""
 
     changes: tuple[Change, ...] = ()
     in_place: tuple[str, ...] = ()
@@ -50,6 +64,7 @@ class Comparison:
     recreate: bool = False
     disruption: str = NONE
     findings: tuple[Finding, ...] = ()
+    is_kept: bool = False
 
     @property
     def is_needed(self) -> bool:
@@ -67,7 +82,7 @@ def compare(live: LiveWorkload, live_body: Mapping[str, Any], wanted: Wanted, ru
     live_leaves = _without(flatten(live_body), wanted.replica_paths)
     wanted_leaves = _without(flatten(wanted.body), wanted.replica_paths)
     if live.record is None:
-        changes, left_alone = _two_way(live_leaves, wanted_leaves, "wanted"), []
+        changes, left_alone, is_kept = _two_way(live_leaves, wanted_leaves, "wanted"), [], False
     else:
         applied_leaves = _without(flatten(live.record.body), wanted.replica_paths)
         is_kept = not wanted.replan and wanted.inputs == live.record.inputs
@@ -77,7 +92,11 @@ def compare(live: LiveWorkload, live_body: Mapping[str, Any], wanted: Wanted, ru
         drifted = [change for change in _two_way(live_leaves, target, "drift") if change.path not in paths]
         changes += [change for change in drifted if is_below(change.path, rules.in_place)]
         left_alone = [change for change in drifted if not is_below(change.path, rules.in_place)]
-    return _judge(live, live_leaves, wanted_leaves, changes, wanted, rules, left_alone)
+    comparison = _judge(live, live_leaves, wanted_leaves, changes, wanted, rules, left_alone)
+    if is_kept and applied_leaves != wanted_leaves:
+        opinion = _another_opinion(live.name, differences(applied_leaves, wanted_leaves, "wanted"))
+        comparison = dataclasses.replace(comparison, findings=(*comparison.findings, opinion))
+    return dataclasses.replace(comparison, is_kept=is_kept)
 
 
 def _two_way(live: Mapping[str, Any], target: Mapping[str, Any], origin: str) -> list[Change]:
@@ -119,9 +138,12 @@ def _judge(
     fields = tuple(parent for parent in rules.in_place if any(is_below(change.path, (parent,)) for change in changes))
     outside = [change for change in changes if not is_below(change.path, rules.in_place)]
     recreate = bool(outside) or (replicas is not None and not rules.can_scale)
-    disruption = OUTAGE if recreate else NONE
+    disruption = OUTAGE if recreate and _serves(live) else NONE
     if fields and not recreate:
-        disruption = ROLLING if ROLLING in {rules.in_place[parent] for parent in fields} else NONE
+        if rules.record_field is not None and rules.record_field not in fields:
+            fields = (*fields, rules.record_field)
+        if ROLLING in {rules.in_place[parent] for parent in fields} and _serves(live):
+            disruption = ROLLING
         changes = _whole_fields(changes, fields, live_leaves, wanted_leaves)
     if replicas is not None:
         changes = [*changes, Change("replicas", live.replicas, replicas, "wanted")]
@@ -132,6 +154,11 @@ def _judge(
     return Comparison(tuple(changes), fields, replicas, recreate, disruption, tuple(findings))
 
 
+def _serves(live: LiveWorkload) -> bool:
+    """Say whether there may be an endpoint to take away: not before the first start, stopped, or after a failure."""
+    return live.phase not in _NOT_SERVING and live.replicas != 0
+
+
 def _whole_fields(
     changes: list[Change], fields: tuple[str, ...], live: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> list[Change]:
@@ -139,6 +166,19 @@ def _whole_fields(
     known = {change.path for change in changes}
     replaced = [change for change in _two_way(live, wanted, "wanted") if is_below(change.path, fields)]
     return [*changes, *(change for change in replaced if change.path not in known)]
+
+
+def _another_opinion(name: str, changes: list[Change]) -> Finding:
+    """Return the finding that today's plan would be another one than the one that was applied."""
+    paths = ", ".join(change.path for change in changes[:_PATHS_NAMED])
+    more = f" and {len(changes) - _PATHS_NAMED} more" if len(changes) > _PATHS_NAMED else ""
+    return Finding(
+        INFO,
+        "plan_opinion_differs",
+        f"what runs was decided earlier and is kept; today {paths}{more} would be decided otherwise.",
+        "Set replan: true to apply today's plan.",
+        name,
+    )
 
 
 def _changed_by_platform(change: Change) -> Finding:

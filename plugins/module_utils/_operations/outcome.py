@@ -24,6 +24,7 @@ class Outcome:
 
     ``changed`` is set with the first write, in check mode with the first one that would be made. ``before`` and
     ``after`` are bodies as people may see them (``None``: no workload); ``plan_hash`` identifies what is applied.
+    ``recreated`` says that the change is made by deleting and creating, ``kept`` that earlier decisions stand.
     """
 
     changed: bool = False
@@ -37,3 +38,5 @@ class Outcome:
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
     plan_hash: str | None = None
+    recreated: bool = False
+    kept: bool = False

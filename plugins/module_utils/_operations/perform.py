@@ -13,7 +13,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.gpuops.inference.plugins.module_utils._options.arguments import ArgumentSpec
-from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import (
+    GpuopsError,
+    InterruptedByParent,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding, most_severe_first
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import to_plain
@@ -36,6 +39,8 @@ def perform(operation: Operation, argument_spec: ArgumentSpec, params: Mapping[s
     _learn_secret_looking_values(plain, host.redactor)
     try:
         result = operation(plain, host)
+    except InterruptedByParent as interrupted:
+        result = {"failed": True, "msg": str(interrupted), "findings": []}
     except GpuopsError as error:
         findings = [finding.as_dict() for finding in most_severe_first(error.findings)]
         result = {**error.result, "failed": True, "msg": error.message, "findings": findings}
@@ -66,7 +71,7 @@ def run_module(module: AnsibleModule, operation: Operation) -> None:
 
 def _learn_secret_looking_values(params: Mapping[str, Any], redactor: Redactor) -> None:
     """Treat clear values of environment variables that look secret (``HF_TOKEN``) as secrets from the start."""
-    redactor.learn(*(str(value) for value in _secret_looking(params).values()))
+    redactor.learn_guesses(*(str(value) for value in _secret_looking(params).values()))
 
 
 def _secret_looking(params: Mapping[str, Any]) -> dict[str, Any]:

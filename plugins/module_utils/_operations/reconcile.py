@@ -63,6 +63,8 @@ class Reconciler:
 
     def present(self, spec: WorkloadSpec) -> None:
         """Make the workload exist as ``spec`` says, and wait until it runs where that is wanted."""
+        # The plan is pure: what cannot be carried out is refused before anybody is asked.
+        plan_workload(spec, self._platform.traits)
         live = self._find(spec.name)
         spec = self._with_kept_fabric(spec, live)
         plan = plan_workload(_with_live_replicas(spec, live), self._platform.traits)
@@ -90,6 +92,7 @@ class Reconciler:
             if not self._host.check_mode:
                 self._host.alive()
                 self._platform.delete(live)
+                self.outcome.live = dataclasses.replace(live, phase=DELETING)
             self.outcome.changed = True
         if self._options.wait and not self._host.check_mode:
             self._wait_until_gone(live)
@@ -106,6 +109,13 @@ class Reconciler:
             return
         self.outcome.disruption = OUTAGE
         self._scale(live, 0)
+        if not self._host.check_mode:
+            stopped = dataclasses.replace(live, phase=STOPPED, replicas=0)
+            if self._options.wait:
+                self.outcome.timings.update(
+                    self._watcher.wait_until_stopped(stopped, self._options.delete_timeout).seconds
+                )
+            self.outcome.live = stopped
 
     def _find(self, name: str) -> LiveWorkload | None:
         """Return the workload of this name; refuse one that the collection did not make and shall not take over."""
@@ -152,6 +162,7 @@ class Reconciler:
         comparison = self._compare(live, spec, rendered)
         if not comparison.is_needed:
             outcome.findings += comparison.findings
+            outcome.kept = comparison.is_kept
             outcome.after = None
             if live.record is not None:
                 outcome.plan_hash = body_hash(live.record.body, rendered.replica_paths)
@@ -162,7 +173,9 @@ class Reconciler:
         outcome.findings += comparison.findings
         outcome.before = self._platform.shown(live.body)
         outcome.changes = readable(comparison.changes, flatten(outcome.before), flatten(outcome.after))
+        outcome.recreated = comparison.recreate
         outcome.disruption = comparison.disruption
+        outcome.kept = comparison.is_kept
         if comparison.disruption != NONE and self._options.on_disruption != "allow":
             refusals.refuse_disruption(live.name, comparison, self._host.check_mode, outcome.findings)
         if comparison.recreate:
@@ -190,8 +203,8 @@ class Reconciler:
         """Replace the fields that differ; return the handles of the pods that run with the old ones."""
         if not comparison.in_place:
             return frozenset()
-        self.outcome.changed = True
         if self._host.check_mode:
+            self.outcome.changed = True
             return frozenset()
         pods = self._platform.status(live).pods if self._options.wait else ()
         replaced = frozenset(pod.handle for pod in pods)
@@ -202,6 +215,7 @@ class Reconciler:
             record = dataclasses.replace(live.record, body=body)
         self._host.alive()
         self._platform.change(live, rendered, list(comparison.in_place), record)
+        self.outcome.changed = True
         return replaced
 
     def _scale(self, live: LiveWorkload, replicas: int) -> None:
@@ -219,13 +233,19 @@ class Reconciler:
 
     def _recreate(self, live: LiveWorkload, spec: WorkloadSpec, rendered: RenderedWorkload) -> None:
         """Delete and create again; put the old workload back when the new one is refused."""
-        self.outcome.changed = True
         if self._host.check_mode:
+            self.outcome.changed = True
             return
         self._host.progress.say(f"recreating {spec.name}: deleting it first")
         self._host.alive()
         self._platform.delete(live)
-        self._wait_until_gone(live)
+        self.outcome.changed = True
+        self.outcome.live = dataclasses.replace(live, phase=DELETING)
+        try:
+            self._wait_until_gone(live)
+        except GpuopsError as stuck:
+            refusals.say_half_way(stuck, live.name)
+            raise
         self._host.alive()
         try:
             self.outcome.live = self._platform.create(rendered, self._record(spec, rendered))

@@ -59,6 +59,13 @@ def say_not_restored(refused: GpuopsError, name: str, failed: GpuopsError) -> No
     refused.message = f"{refused.message} The new workload was refused, and {found} Run again to create it."
 
 
+def say_half_way(stuck: GpuopsError, name: str) -> None:
+    """Tell in the error about a deletion that takes too long that the workload was to be created anew afterwards."""
+    found = "the workload is being deleted, to be created anew."
+    stuck.findings.append(Finding(WARNING, "recreation_half_way", found, "Run again to go on.", name))
+    stuck.message = f"{stuck.message} {name}: {found} Run again to go on."
+
+
 def _what_it_takes(comparison: Comparison) -> str:
     """Return the disruption in words."""
     if comparison.disruption == OUTAGE:

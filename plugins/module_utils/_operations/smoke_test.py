@@ -11,7 +11,6 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._operations import smoke_levels as levels
@@ -29,6 +28,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.smoke
     WorldSize,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.watch import Watcher
+from ansible_collections.gpuops.inference.plugins.module_utils._options.smoke_test import SmokeTestOptions
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     DEGRADED,
     ENDPOINT_UNREACHABLE,
@@ -42,7 +42,6 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import (
     GpuopsError,
     InterruptedByParent,
-    OptionError,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import (
     ERROR,
@@ -56,30 +55,6 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.host imp
 
 # Seconds for the engine to say how many ranks it has: it answers from memory.
 _WORLD_SIZE_LIMIT = 10.0
-# Seconds one request may take. The slowest healthy first answer that was measured took 19 s (it compiles); a dead
-# follower never answers, and vLLM itself gives up only after 300 s.
-DEFAULT_TIME_LIMIT = 60.0
-# Seconds for which refused connections and 502 to 504 are asked again: the route to a workload that has just become
-# ready follows within seconds.
-DEFAULT_ROUTE_LIMIT = 30.0
-
-
-@dataclass(frozen=True)
-class SmokeTestOptions:
-    """What to try. ``up_to`` is the last level; ``time_limit`` the seconds one request may take; ``route_limit`` the
-    seconds for which an endpoint that is not there yet is asked again.
-
-    ``served_names`` and ``expected_pods`` (of all replicas) are judged from what the platform returns where they are
-    not given.
-    """
-
-    up_to: str = "L2"
-    prompt: str = "Say hello in one word."
-    max_tokens: int = 16
-    time_limit: float = DEFAULT_TIME_LIMIT
-    route_limit: float = DEFAULT_ROUTE_LIMIT
-    served_names: tuple[str, ...] = ()
-    expected_pods: int | None = None
 
 
 def run_smoke_test(platform: Platform, host: Host, name: str, options: SmokeTestOptions) -> SmokeVerdict:
@@ -88,8 +63,6 @@ def run_smoke_test(platform: Platform, host: Host, name: str, options: SmokeTest
     Raises ``GpuopsError`` when there is no such workload or the platform itself cannot be asked; everything that is
     wrong about the workload is in the verdict.
     """
-    if options.up_to not in LEVELS:
-        raise OptionError.of("up_to", f"`{options.up_to}` is no level of the smoke test.", f"Use {', '.join(LEVELS)}.")
     live = platform.find(name)
     if live is None:
         raise GpuopsError.from_finding(

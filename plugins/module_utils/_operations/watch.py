@@ -148,6 +148,19 @@ class Watcher:
         seconds = {"queue": round(start.queue_seconds, 1), "start": round(start.start_seconds, 1)}
         return Waited(status, seconds, tuple(start.met.values()))
 
+    def wait_until_stopped(self, live: LiveWorkload, limit: float) -> Waited:
+        """Wait until no pod of a stopped workload is left. ``limit`` is in seconds."""
+        began = self._host.clock()
+        status = self.wait(
+            lambda: self._platform.status(live),
+            lambda status: not status.pods,
+            lambda status, seconds: None,
+            lambda status: f"{live.name}: stopping: {len(status.pods)} pods left",
+            limit,
+            f"{live.name} is stopped",
+        )
+        return Waited(status, {"stop": round(self._host.clock() - began, 1)})
+
     def wait_until_gone(self, live: LiveWorkload, limit: float) -> Waited:
         """Wait until the workload is gone and its name free. ``limit`` is in seconds."""
         began = self._host.clock()
@@ -211,7 +224,8 @@ class _Start:
             self.queue_seconds += passed
         self._last = now
         self._was_scheduled = self._scheduled(status)
-        if status.phase != RUNNING:
+        is_rolling = any(pod.handle in self.replaced for pod in status.pods)
+        if status.phase != RUNNING or is_rolling:
             self._running_since = None
         elif self._running_since is None:
             self._running_since = now
@@ -230,6 +244,11 @@ class _Start:
         events = tuple(event for event in status.events if pod_of(event) not in gone)
         return replace(status, pods=staying, events=events)
 
+    def _counted(self, status: WorkloadStatus) -> list[PodStatus]:
+        """Return the running pods that count: the new ones, or all where the change needed no new ones."""
+        new = [pod for pod in status.pods if pod.handle not in self.replaced]
+        return [pod for pod in running_pods(status) if not new or pod in new]
+
     def _is_outdated(self, status: WorkloadStatus) -> bool:
         """Say whether the platform still speaks of the pods that are about to go."""
         only_old = {pod.handle for pod in status.pods} <= self.replaced
@@ -239,7 +258,7 @@ class _Start:
         """Say whether everything that is expected runs, with new pods where the old ones are to be replaced."""
         if self._is_outdated(status) and self.queue_seconds + self.start_seconds < _REPLACEMENT_GRACE:
             return False
-        return status.phase == RUNNING and len(running_pods(status)) >= (self._expected(status) or 0)
+        return status.phase == RUNNING and len(self._counted(status)) >= (self._expected(status) or 0)
 
     def failure(self, status: WorkloadStatus, seconds: float) -> Finding | None:
         """Return why waiting on is useless, or ``None``."""
@@ -313,7 +332,7 @@ class _Start:
         if not explanations and status.messages:
             because = f" The platform says: {sentence(shortened('; '.join(status.messages)))}"
         evidence = f"{fact} within {budget} = {seconds:.0f} s.{because}"
-        return Finding(ERROR, budget, evidence, f"Raise {budget} if it only needs longer.", self.name)
+        return Finding(ERROR, budget, evidence, "Run again to wait longer: what was begun goes on.", self.name)
 
     def _expected(self, status: WorkloadStatus) -> int | None:
         return self.expected_pods if self.expected_pods is not None else status.pods_expected
@@ -326,7 +345,7 @@ class _Start:
 
     def _pods_text(self, status: WorkloadStatus) -> str:
         expected = self._expected(status)
-        return f"{len(running_pods(status))}/{len(status.pods) if expected is None else expected} pods running"
+        return f"{len(self._counted(status))}/{len(status.pods) if expected is None else expected} pods running"
 
 
 def _about(finding: Finding, name: str) -> Finding:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import flatten
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.outcome import Outcome
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.reconcile import Reconciler
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
@@ -66,6 +67,7 @@ def _result(name: str, platform: Platform, outcome: Outcome) -> dict[str, Any]:
     if outcome.plan is not None:
         result["plan"] = _plan(target, outcome.plan)
         result["plan"]["plan_hash"] = outcome.plan_hash
+        result["plan"]["kept"] = outcome.kept
     if outcome.changed:
         result["diff"] = _diff(name, target, outcome)
     return result
@@ -105,19 +107,32 @@ def _plan(target: str, plan: Plan) -> dict[str, Any]:
 
 
 def _diff(name: str, target: str, outcome: Outcome) -> dict[str, str]:
-    """Return the difference as ``--diff`` prints it; a new workload shows its whole plan with the reasons."""
-    after: dict[str, Any] | None = outcome.after
-    if after is not None and outcome.before is None and outcome.plan is not None:
-        reasons = {decision.name: f"{decision.value}: {decision.reason}" for decision in outcome.plan.decisions}
-        after = {"target": target, "decisions": reasons, "workload": after}
+    """Return the difference as ``--diff`` prints it, a line for each path.
+
+    A new workload shows its whole plan with the reasons; a change in place only what is changed.
+    """
+    before = flatten(outcome.before or {})
+    after = flatten(outcome.after or {}) if outcome.after is not None else {}
+    heading: list[str] = []
+    if outcome.before is None and outcome.plan is not None:
+        heading = [f"# target: {target}"]
+        heading += [f"# {entry.name} = {entry.value}: {entry.reason}" for entry in outcome.plan.decisions]
+    if outcome.changes:
+        if not outcome.recreated:
+            after = before
+        after = {**after, **{change.path: change.after for change in outcome.changes}}
+        before = {**before, **{change.path: change.before for change in outcome.changes}}
     return {
         "before_header": f"{name} (live)",
         "after_header": f"{name} (wanted)",
-        "before": _text(outcome.before),
-        "after": _text(after),
+        "before": _lines([], before),
+        "after": _lines(heading, after),
     }
 
 
-def _text(body: dict[str, Any] | None) -> str:
-    """Return a body as text for a line-by-line difference."""
-    return "" if body is None else json.dumps(body, indent=2, sort_keys=True) + "\n"
+def _lines(heading: list[str], leaves: dict[str, Any]) -> str:
+    """Return the lines of one side of the difference; a path without a value is not there."""
+    paths = [
+        f"{path}: {json.dumps(leaf, ensure_ascii=False)}" for path, leaf in sorted(leaves.items()) if leaf is not None
+    ]
+    return "".join(f"{line}\n" for line in [*heading, *paths])

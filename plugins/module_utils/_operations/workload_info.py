@@ -10,7 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import differences, flatten, readable
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import (
+    differences,
+    flatten,
+    is_below,
+    readable,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import LiveWorkload, Platform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.select import make_platform
@@ -34,7 +39,7 @@ def read_workload_info(params: dict[str, Any], host: Host) -> dict[str, Any]:
         "findings": [],
     }
     if search is not None:
-        result["query_result"] = search.search(workloads)
+        result["query_result"] = _search(search, params["query"], workloads)
     return result
 
 
@@ -53,6 +58,17 @@ def _compile(query: str | None) -> Any:
     except jmespath.exceptions.JMESPathError as error:
         text = " ".join(str(error).split())
         raise OptionError.of("query", f"{query!r} is no JMESPath expression: {text}.", "See jmespath.org.") from error
+
+
+def _search(compiled: Any, query: str, workloads: list[dict[str, Any]]) -> Any:
+    """Return what the expression finds; an expression that does not fit the data is the user's."""
+    import jmespath
+
+    try:
+        return compiled.search(workloads)
+    except jmespath.exceptions.JMESPathError as error:
+        text = " ".join(str(error).split())
+        raise OptionError.of("query", f"{query!r} does not fit the result: {text}.", "See jmespath.org.") from error
 
 
 def _describe(platform: Platform, live: LiveWorkload) -> dict[str, Any]:
@@ -90,7 +106,8 @@ def _drift(platform: Platform, live: LiveWorkload) -> list[dict[str, Any]]:
     """Return what is live otherwise than it was applied; nothing is known of a workload without a record."""
     if live.record is None:
         return []
-    applied = flatten(live.record.body)
+    recorded = flatten(live.record.body)
+    applied = {path: leaf for path, leaf in recorded.items() if not is_below(path, live.replica_paths)}
     present = flatten(platform.comparable(live.body))
     found = differences(applied, {path: present.get(path) for path in applied}, "drift")
     visible = flatten(platform.shown(live.body))

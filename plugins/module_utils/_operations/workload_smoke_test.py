@@ -10,11 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.smoke_test import (
-    SmokeTestOptions,
-    run_smoke_test,
-)
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.smoke_test import run_smoke_test
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
+from ansible_collections.gpuops.inference.plugins.module_utils._options.smoke_test import read_smoke_test
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.select import make_platform
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
@@ -24,13 +22,7 @@ _FAILING = {"failed": ("failed",), "unknown": ("failed", "unknown"), "never": ()
 
 def prove_workload(params: dict[str, Any], host: Host) -> dict[str, Any]:
     """Test one workload and return the module's result; a verdict that has to fail the task raises."""
-    options = SmokeTestOptions(
-        up_to=params["up_to"],
-        served_names=tuple(params["served_names"]),
-        prompt=params["prompt"],
-        max_tokens=params["max_tokens"],
-        time_limit=params["time_limit"],
-    )
+    options = read_smoke_test(params)
     platform = make_platform(read_connection(params), host)
     verdict = run_smoke_test(platform, host, params["name"], options)
     result = {"changed": False, "target": platform.target().sentence(), **verdict.as_dict()}

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.gpuops.inference.plugins.module_utils._options.texts import read_texts
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric import (
     CONFIDENCES,
@@ -58,7 +59,7 @@ def read_fabric(fabric: Mapping[str, Any] | None) -> FabricDecision | None:
             for variable in fabric["variables"]
         ),
         resources={name: _read_count(name, count) for name, count in fabric["resources"].items()},
-        annotations={name: str(value) for name, value in fabric["annotations"].items()},
+        annotations=read_texts(fabric["annotations"], "fabric.annotations"),
     )
 
 

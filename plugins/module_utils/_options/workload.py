@@ -18,6 +18,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric i
     fabric_argument_spec,
     read_fabric,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._options.texts import as_text, read_texts
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
     ModelSpec,
@@ -225,8 +226,8 @@ def read_workload(params: Mapping[str, Any]) -> WorkloadSpec:
             exclude_machines=tuple(params["exclude_machines"]),
             tolerations=tuple(TolerationSpec(**toleration) for toleration in params["tolerations"]),
         ),
-        labels=_read_texts(params["labels"], "labels"),
-        annotations=_read_texts(params["annotations"], "annotations"),
+        labels=read_texts(params["labels"], "labels"),
+        annotations=read_texts(params["annotations"], "annotations"),
         restart_policy=params["restart_policy"],
         startup_policy=params["startup_policy"],
         readiness_probe=params["readiness_probe"],
@@ -261,18 +262,4 @@ def _read_variable(name: str, value: Any) -> str | SecretReference:
                 "Give a text, or {secret: NAME, key: KEY} to read it from a Secret of the namespace.",
             )
         return SecretReference(value["secret"], value["key"])
-    return _as_text(value, f"env.{name}")
-
-
-def _read_texts(values: Mapping[str, Any], option: str) -> dict[str, str]:
-    """Return a dictionary of texts, as labels and annotations are."""
-    return {name: _as_text(value, f"{option}.{name}") for name, value in values.items()}
-
-
-def _as_text(value: Any, option: str) -> str:
-    """Return a scalar as the text that Kubernetes takes; ``true`` and ``false`` in lower case."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (str, int, float)):
-        return str(value)
-    raise OptionError.of(option, "it is neither a text nor a number.", "Quote the value if it is meant as a text.")
+    return as_text(value, f"env.{name}")

@@ -9,9 +9,11 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Plan, PlatformTraits
 
@@ -79,7 +81,7 @@ class LiveWorkload:
 
     ``body`` is normalised: comparable with a rendered body (nulls and server defaults removed). ``handle`` is the
     platform's own (an id). ``managed`` says whether the collection made it, ``supported`` whether it is of a kind that
-    the collection could have made.
+    the collection could have made. ``replica_paths`` are the paths of the body that hold the number of replicas.
     """
 
     name: str
@@ -92,6 +94,7 @@ class LiveWorkload:
     replicas: int | None = None
     endpoint: Endpoint | None = None
     supported: bool = True
+    replica_paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,11 +148,13 @@ class WorkloadStatus:
 @dataclass(frozen=True)
 class ChangeRules:
     """What can be changed in place. ``in_place`` maps a flattened path of the body (and all below it) to the disruption
-    it causes; every other path means recreating the workload (``outage``). ``can_scale`` says whether the number of
+    it causes; every other path means recreating the workload (``outage``). ``record_field`` is the one that also holds
+    the record, and so is replaced with every change. ``can_scale`` says whether the number of
     replicas can be changed in place, ``cannot_stop`` why it cannot be 0.
     """
 
     in_place: Mapping[str, str] = field(default_factory=dict)
+    record_field: str | None = None
     can_scale: bool = True
     cannot_stop: Finding | None = None
 
@@ -205,6 +210,10 @@ class Platform(Protocol):
 
     def target(self) -> Target:
         """Return where this platform object points (no request)."""
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound what all requests sent inside may take together; those without a useful answer by then raise
+        ``PlatformUnreachable``."""
 
     def find(self, name: str) -> LiveWorkload | None:
         """Return the workload of this name, or ``None``."""
@@ -263,6 +272,13 @@ class Platform(Protocol):
         """Return what the pods run, read from the live workload's body (pure)."""
 
 
+class PlatformUnreachable(GpuopsError):
+    """The platform itself gave no useful answer, after all tries that were safe; a later request may get one.
+
+    Whoever waits for something goes on waiting: the platform's outage says nothing about the workload.
+    """
+
+
 # Why no leader answered. The first says nothing about the model (it may serve well for others); the rest do.
 NOT_REACHABLE_FROM_HERE = "not_reachable_from_here"
 NO_ANSWER_IN_TIME = "no_answer_in_time"
@@ -271,11 +287,13 @@ ENDPOINT_NOT_TRUSTED = "endpoint_not_trusted"
 
 
 class Unreachable(Exception):
-    """No leader can be reached from here: the text says why, ``cause`` is one of the four words above.
+    """No leader can be reached from here: the text says why, ``cause`` is one of the four words above, or the cause
+    of a finding of the platform itself.
 
     ``not_reachable_from_here``: the endpoint is not external and there is no other way in; ``no_answer_in_time``: the
     connection stood, but no answer came within the time limit; ``endpoint_unreachable``: no address yet, refused,
-    reset; asking again may help; ``endpoint_not_trusted``: not encrypted or its certificate not verified, so nothing was sent.
+    reset; asking again may help; ``endpoint_not_trusted``: not encrypted or its certificate not verified, so nothing
+    was sent.
     """
 
     def __init__(self, reason: str, cause: str = ENDPOINT_UNREACHABLE) -> None:

@@ -49,5 +49,8 @@ class OptionError(GpuopsError):
         return cls(finding.sentence(), [finding])
 
 
-class InterruptedByParent(GpuopsError):
-    """ansible-playbook, which started this work, is gone: nothing more is written."""
+class InterruptedByParent(Exception):
+    """ansible-playbook, which started this work, is gone: nothing more is written.
+
+    No ``GpuopsError``, so that nobody who handles a failed operation goes on after it.
+    """

@@ -20,6 +20,8 @@ _SECRET_NAME = re.compile(
 )
 # Secrets shorter than this would mask ordinary words of every text ("a", "no").
 _SHORTEST_SECRET = 4
+# A value that is only taken for a secret because of its variable's name may be an ordinary word ("true", "EMPTY").
+_SHORTEST_GUESS = 8
 
 
 def looks_secret(name: str) -> bool:
@@ -38,6 +40,10 @@ class Redactor:
         """Add values that have to be masked from now on (a token that was just fetched)."""
         self._secrets.update(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
 
+    def learn_guesses(self, *guesses: str) -> None:
+        """Add values that are probably secret: from 8 characters on, so that ``true`` or ``test`` is not masked."""
+        self._secrets.update(guess for guess in guesses if len(guess) >= _SHORTEST_GUESS)
+
     def text(self, text: str) -> str:
         """Return ``text`` with every secret replaced by the mask, the longest first."""
         for secret in sorted(self._secrets, key=len, reverse=True):
@@ -45,11 +51,11 @@ class Redactor:
         return text
 
     def value(self, value: Any) -> Any:
-        """Return a copy of a plain value with every secret in keys and texts replaced by the mask."""
+        """Return a copy of a plain value with the secrets in its texts masked; keys are our own words."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            return {self.text(str(key)): self.value(item) for key, item in value.items()}
+            return {key: self.value(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.value(item) for item in value]
         return value

@@ -39,7 +39,8 @@ def test_check_mode_on_an_empty_platform_writes_nothing(module: str, sandbox: Sa
     assert sandbox.writes() == []
     assert sandbox.living() == []
     if result.get("changed"):
-        assert "decisions" in result["diff"]["after"], "the difference on an empty platform shows the whole plan"
+        assert "# tensor_parallel_size = 2: " in result["diff"]["after"], "the whole plan, with its reasons"
+        assert result["diff"]["before"] == ""
 
 
 @pytest.mark.parametrize("module", module_names())

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from support.playbook import Playbooks
+from support.results import went_well
 from support.sandbox import SandboxHandle
 
+Apply = Callable[..., dict[str, Any]]
 TASK = "gpuops.inference.vllm_workload"
-TIMES = 3
+TIMES = 2
 
 
 def play_both(playbooks: Playbooks, first: dict[str, Any], second: dict[str, Any]) -> list[dict[str, Any]]:
@@ -26,7 +29,9 @@ def play_both(playbooks: Playbooks, first: dict[str, Any], second: dict[str, Any
 
 
 @pytest.mark.parametrize("time", range(TIMES))
-def test_two_plays_with_the_same_settings_both_go_well(quick: SandboxHandle, playbooks: Playbooks, time: int) -> None:
+def test_two_plays_with_the_same_settings_both_go_well(
+    quick: SandboxHandle, apply: Apply, playbooks: Playbooks, time: int
+) -> None:
     name = quick.unique_name()
     params = quick.workload(name)
     results = play_both(playbooks, params, params)
@@ -34,12 +39,12 @@ def test_two_plays_with_the_same_settings_both_go_well(quick: SandboxHandle, pla
     assert any(result["changed"] for result in results)
     quick.the_one(name)
     assert quick.writes().count("POST /api/v1/workloads/distributed-inferences") in (1, 2)
-    assert playbooks.run([{TASK: params}]).check().changed == 0
+    assert not went_well(apply(name))["changed"]
 
 
 @pytest.mark.parametrize("time", range(TIMES))
 def test_of_two_plays_with_different_settings_one_wins_and_the_other_says_so(
-    quick: SandboxHandle, playbooks: Playbooks, time: int
+    quick: SandboxHandle, apply: Apply, playbooks: Playbooks, time: int
 ) -> None:
     name = quick.unique_name()
     tasks = [quick.workload(name, env={"MINE": number}) for number in ("1", "2")]
@@ -49,18 +54,20 @@ def test_of_two_plays_with_different_settings_one_wins_and_the_other_says_so(
     # The loser met the winner's workload either when it looked or when it created its own.
     assert lost["findings"][0]["cause"] in ("name_in_use", "disruption_refused")
     assert lost["findings"][0]["evidence"] in lost["msg"]
-    won = tasks[[result["status"] for result in results].index("ok")]
+    won = [result["status"] for result in results].index("ok")
     quick.the_one(name)
-    assert playbooks.run([{TASK: won}]).check().changed == 0
+    assert not went_well(apply(name, env={"MINE": str(won + 1)}))["changed"]
 
 
-def test_a_play_that_deletes_and_one_that_creates_leave_one_or_none(quick: SandboxHandle, playbooks: Playbooks) -> None:
+def test_a_play_that_deletes_and_one_that_creates_leave_one_or_none(
+    quick: SandboxHandle, apply: Apply, playbooks: Playbooks
+) -> None:
     name = quick.unique_name()
     params = quick.workload(name)
     absent = {**params, "state": "absent"}
-    playbooks.run([{TASK: params}]).check()
+    went_well(apply(name))
     play_both(playbooks, params, absent)
     assert len(quick.living(name)) <= 1
-    playbooks.run([{TASK: params}]).check()
+    went_well(apply(name))
     quick.the_one(name)
-    assert playbooks.run([{TASK: params}]).check().changed == 0
+    assert not went_well(apply(name))["changed"]

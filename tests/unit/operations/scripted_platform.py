@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -169,6 +170,10 @@ class ScriptedPlatform:
     def target(self) -> Target:
         """Return a target that exists nowhere."""
         return Target("scripted", "https://runai.example.com", project="my-project")
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound nothing: no request is ever sent."""
+        return nullcontext()
 
     def find(self, name: str) -> LiveWorkload | None:
         """Return the workload unless its deletion is over."""

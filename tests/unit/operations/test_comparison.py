@@ -72,17 +72,19 @@ def judge(
 
 
 def test_nothing_to_do_when_nothing_differs() -> None:
-    assert judge(BODY) == Comparison()
+    assert judge(BODY) == Comparison(is_kept=True)
 
 
 def test_order_of_named_entries_is_no_difference() -> None:
     variables = BODY["spec"]["leader"]["environmentVariables"]
     turned = {"spec": {**BODY["spec"], "leader": {"image": "vllm:1", "environmentVariables": variables[::-1]}}}
-    assert judge(BODY, turned) == Comparison()
+    assert judge(BODY, turned) == Comparison(is_kept=True)
 
 
-def test_a_newer_collection_that_renders_otherwise_changes_nothing() -> None:
-    assert judge(with_image("vllm:other-default")) == Comparison()
+def test_a_newer_collection_that_renders_otherwise_changes_nothing_and_says_so() -> None:
+    outcome = judge(with_image("vllm:other-default"))
+    assert not outcome.is_needed and outcome.is_kept
+    assert [finding.cause for finding in outcome.findings] == ["plan_opinion_differs"]
 
 
 def test_replan_applies_what_a_newer_collection_renders() -> None:
@@ -136,7 +138,7 @@ def test_what_only_the_platform_can_have_changed_is_reported_and_left_alone() ->
 
 def test_fields_of_others_are_not_touched() -> None:
     theirs = {"spec": {**BODY["spec"], "leader": {**BODY["spec"]["leader"], "nodeType": "a100"}}}
-    assert judge(BODY, theirs) == Comparison()
+    assert judge(BODY, theirs) == Comparison(is_kept=True)
 
 
 @pytest.mark.parametrize(("replicas", "expected"), [(None, None), (1, None), (3, 3), (0, 0)])

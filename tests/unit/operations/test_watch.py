@@ -195,6 +195,52 @@ def test_the_trouble_of_pods_that_are_replaced_does_not_count() -> None:
     assert isinstance(start([(0, broken)], expected=1)[2], GpuopsError)
 
 
+def rolling(*pods: PodStatus) -> WorkloadStatus:
+    """Return the status of a single-pod workload that serves all the time while its pod is replaced."""
+    return WorkloadStatus(RUNNING, pods=pods, pods_expected=1)
+
+
+OLD = PodStatus("old-abc", "old", "Running", "leader", "gpu-1", created="2026-11-23T09:00:00Z")
+NEW = PodStatus("new-abc", "new", "Pending", "leader", "gpu-1", created="2026-11-23T10:10:00Z")
+
+
+def test_a_rolling_change_is_done_when_the_new_pod_runs_and_not_before() -> None:
+    timeline: Timeline = [(0, rolling(OLD)), (10, rolling(OLD, NEW)), (300, rolling(replace(NEW, phase="Running")))]
+    stage = Stage()
+    watcher = Watcher(ScriptedPlatform(stage.clock, timeline), stage.host)
+    waited = watcher.wait_until_running(LIVE, 600, 600, 1, frozenset({"old"}))
+    assert waited.status is not None
+    assert [pod.handle for pod in waited.status.pods] == ["new"]
+    assert stage.clock.now - 1000 >= 300
+    assert any("0/1 pods running" in line for line in stage.lines), "the old pod is not counted"
+
+
+def test_a_change_that_needs_no_new_pod_is_done_after_a_while() -> None:
+    stage = Stage()
+    watcher = Watcher(ScriptedPlatform(stage.clock, [(0, rolling(OLD))]), stage.host)
+    waited = watcher.wait_until_running(LIVE, 600, 600, 1, frozenset({"old"}))
+    assert waited.status is not None
+    assert 60 <= stage.clock.now - 1000 < 120
+
+
+def test_a_rolling_change_to_a_broken_image_fails_although_the_old_pod_serves() -> None:
+    text = 'Failed to pull image "r/x:v1": manifest unknown'
+    missing = event("Failed", text, about="new-abc", time="2026-11-23T10:11:00Z")
+    broken = replace(rolling(OLD, NEW), events=(missing,))
+    stage = Stage()
+    watcher = Watcher(ScriptedPlatform(stage.clock, [(0, rolling(OLD)), (10, broken)]), stage.host)
+    with pytest.raises(GpuopsError) as caught:
+        watcher.wait_until_running(LIVE, 600, 600, 1, frozenset({"old"}))
+    assert causes(caught.value)[0] == "image_pull_failed"
+
+
+def test_a_stopped_workload_is_waited_for_until_no_pod_is_left() -> None:
+    stage = Stage()
+    timeline: Timeline = [(0, rolling(OLD)), (8, WorkloadStatus(STOPPED))]
+    waited = Watcher(ScriptedPlatform(stage.clock, timeline), stage.host).wait_until_stopped(LIVE, 60)
+    assert waited.seconds["stop"] >= 8
+
+
 def test_degraded_goes_on_waiting() -> None:
     _stage, _platform, waited = start([(0, LOADING), (5, replace(LOADING, phase=DEGRADED)), (30, SERVING)])
     assert waited.status.phase == RUNNING

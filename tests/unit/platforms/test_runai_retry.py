@@ -114,6 +114,23 @@ def test_patience_ends_with_the_last_answer(host: Host, time: FakeTime) -> None:
     assert time.now - began <= 10
 
 
+def test_calls_can_be_bounded_together(retry: Retry, time: FakeTime) -> None:
+    began = time.now
+    with retry.within(9):
+        assert retry.call(playing(reply(503), reply(503), reply(200))).status == 200
+        with retry.within(100):
+            assert retry.time_limit(30) == 6
+            assert retry.call(playing(reply(503))).status == 503
+        assert time.now - began <= 9
+        assert retry.time_limit(30) == began + 9 - time.now
+        time.now += 60
+        assert retry.time_limit(30) == 1
+        with pytest.raises(HttpError):
+            retry.call(playing(GONE))
+    assert retry.time_limit(30) == 30
+    assert retry.call(playing(*[reply(503)] * 6, reply(200))).status == 200
+
+
 def test_what_does_not_pass_is_not_repeated(retry: Retry, time: FakeTime) -> None:
     with pytest.raises(HttpError):
         retry.call(playing(HttpError(UNTRUSTED, "the certificate is not trusted")))

@@ -97,6 +97,13 @@ def test_a_rule_that_makes_no_sense_is_refused(client: Client, rule: Any) -> Non
     assert answer.status_code == 400 and answer.json()["message"]
 
 
+@pytest.mark.parametrize("path", ["projects", "claims", "secrets", "config-maps"])
+def test_admin_bodies_that_lack_something_are_refused(client: Client, path: str) -> None:
+    headers = {"X-Sandbox-Admin": client.running.state["admin_token"]}
+    for body in ({}, [], {"namespace": "a", "data": {}}):
+        assert client.http.post(f"/sandbox/{path}", json=body, headers=headers).status_code == 400
+
+
 def test_requests_are_logged_and_counted_by_template(client: Client) -> None:
     client.running.admin("DELETE", "/requests")
     workload_id = client.create(distributed_body())

@@ -79,6 +79,14 @@ def test_replicas_come_and_go(client: Client) -> None:
     assert client.phase(workload_id) == "Running"
 
 
+def test_a_replica_that_is_wanted_again_while_it_leaves_comes_back(client: Client) -> None:
+    workload_id = client.create(distributed_body())
+    client.reach(workload_id, "Running")
+    for replicas in (0, 1, 0, 2):
+        client.call("PATCH", f"{DISTRIBUTED}/{workload_id}", json={"spec": {"replicas": replicas}})
+    eventually(lambda: client.workload(workload_id)["runningPods"] == 4)
+
+
 @pytest.mark.parametrize("phase", ["Running", "Stopped", "Pending", "Completed", "Initializing"])
 def test_no_replicas_have_the_phase_of_the_switch(start_sandbox: StartSandbox, phase: str) -> None:
     client = start_sandbox(phase_at_zero_replicas=phase)

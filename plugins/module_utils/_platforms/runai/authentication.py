@@ -134,9 +134,8 @@ class Authenticator:
         url = self._connection.url + path
 
         def attempt() -> HttpReply:
-            return self._transport.request(
-                "POST", url, headers, body.encode("utf-8", "surrogateescape"), self._connection.request_timeout
-            )
+            time_limit = self._retry.time_limit(self._connection.request_timeout)
+            return self._transport.request("POST", url, headers, body.encode("utf-8", "surrogateescape"), time_limit)
 
         try:
             return self._retry.call(attempt)

@@ -190,7 +190,8 @@ class RunaiClient:
             headers["Content-Type"] = "application/json"
             content = json.dumps(body).encode("utf-8")
         url = self._connection.url + path
-        return self._transport.request(method, url, headers, content, self._connection.request_timeout)
+        time_limit = self._retry.time_limit(self._connection.request_timeout)
+        return self._transport.request(method, url, headers, content, time_limit)
 
 
 def filter_query(**terms: str) -> str:

@@ -38,6 +38,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
     MANAGED_BY,
     MANAGED_BY_LABEL,
     PHASES,
+    REPLICA_PATHS,
 )
 
 Record = Mapping[str, Any]
@@ -91,6 +92,7 @@ def live_workload(name: str, kind: str, entry: Record, definition: Record | None
         replicas=replicas_of(kind, body),
         endpoint=endpoint_of(entry, body),
         supported=definition is not None,
+        replica_paths=REPLICA_PATHS.get(kind, ()),
     )
 
 

@@ -9,6 +9,7 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -99,6 +100,10 @@ class RunaiPlatform:
             namespace=self._namespace,
         )
 
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound what all requests to the control plane inside may take together."""
+        return self._retry.within(seconds)
+
     def find(self, name: str) -> LiveWorkload | None:
         """Return the workload of this name: one request for the list, one for what it consists of."""
         entries = [
@@ -150,7 +155,7 @@ class RunaiPlatform:
             return ChangeRules(can_scale=not is_older(version, SCALING_SINCE))
         fields = [field for field, since in INFERENCE_PATCHABLE.items() if not is_older(version, since)]
         in_place = dict.fromkeys((f"spec.{field}" for field in fields), "rolling")
-        return ChangeRules(in_place, cannot_stop=checks.cannot_stop(live.name))
+        return ChangeRules(in_place, "spec.environmentVariables", cannot_stop=checks.cannot_stop(live.name))
 
     def create(self, rendered: RenderedWorkload, record: AppliedRecord) -> LiveWorkload:
         """Create the workload with its record; sent once, and looked up by name where the answer is doubtful."""
@@ -171,7 +176,7 @@ class RunaiPlatform:
     def change(self, live: LiveWorkload, rendered: RenderedWorkload, fields: list[str], record: AppliedRecord) -> None:
         """Replace fields in place. The record goes with them: its variable is in a field that PATCH takes."""
         wanted = with_record(rendered.body["spec"], write_record(record))
-        names = dict.fromkeys([*(field.removeprefix("spec.") for field in fields), "environmentVariables"])
+        names = [field.removeprefix("spec.") for field in fields]
         self._before_write(live.name, live.kind)
         self._client.update(live.kind, live.handle, {name: wanted.get(name) for name in names})
 

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms import transport
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import PlatformUnreachable
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.tolerant import mapping, mappings
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
@@ -60,8 +61,12 @@ class ApiError(GpuopsError):
         return self.status == 409 or (self.status == 400 and bool(_NAME_TAKEN.search(self.said)))
 
 
-class ControlPlaneUnreachable(GpuopsError):
+class ControlPlaneUnreachable(PlatformUnreachable):
     """The control plane gave no answer, after all tries that were safe."""
+
+
+class ControlPlaneFailing(ApiError, PlatformUnreachable):
+    """The control plane answered that it is busy or out of order (408, 429, 5xx), after all tries that were safe."""
 
 
 def refusal(reply: transport.HttpReply, what: str, redactor: Redactor) -> ApiError:
@@ -73,12 +78,12 @@ def refusal(reply: transport.HttpReply, what: str, redactor: Redactor) -> ApiErr
         return _redirected(reply, what)
     content = redactor.value(_error_object(reply))
     said = redactor.text(_said(content, reply))
+    found = f"the control plane refused to {what} ({reply.status}): {said}"
     if reply.status >= 500 or reply.status in (408, 429):
-        cause, hint = "control_plane_failing", "Run the playbook again later; nothing is done twice."
-    else:
-        cause = _CAUSES.get(reply.status, "request_refused")
-        hint = _HINTS.get(reply.status, "")
-    finding = Finding(ERROR, cause, f"the control plane refused to {what} ({reply.status}): {said}", hint)
+        hint = "Run the playbook again later; nothing is done twice."
+        return ControlPlaneFailing(Finding(ERROR, "control_plane_failing", found, hint), reply.status, said)
+    cause = _CAUSES.get(reply.status, "request_refused")
+    finding = Finding(ERROR, cause, found, _HINTS.get(reply.status, ""))
     return ApiError(finding, reply.status, said, _compliance_findings(content))
 
 
@@ -95,12 +100,13 @@ def not_json(reply: transport.HttpReply, what: str) -> ApiError:
     return ApiError(finding, reply.status, "")
 
 
-def unreachable(error: transport.HttpError, what: str, address: str) -> ControlPlaneUnreachable:
-    """Return the error of a request that got no answer."""
+def unreachable(error: transport.HttpError, what: str, address: str) -> GpuopsError:
+    """Return the error of a request that got no answer: ``ControlPlaneUnreachable`` where a later one may get one."""
     cause = "tls_not_trusted" if error.kind == transport.UNTRUSTED else "control_plane_unreachable"
     hint = _CONNECTION_HINTS.get(error.kind, "Check the network between this machine and the control plane.")
     finding = Finding(ERROR, cause, f"could not {what} at {address}: {error.reason}.", hint, "runai_url")
-    return ControlPlaneUnreachable(finding.sentence(), [finding])
+    kind = ControlPlaneUnreachable if error.passing else GpuopsError
+    return kind.from_finding(finding)
 
 
 def _redirected(reply: transport.HttpReply, what: str) -> ApiError:

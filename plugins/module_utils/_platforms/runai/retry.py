@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
@@ -22,6 +23,8 @@ BUSY_STATUSES = (408, 429, 500, 502, 503, 504)
 _SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 # A wait is cut into pieces of this many seconds, so that the end of ansible-playbook is noticed.
 _PIECE_SECONDS = 2.0
+# A request near the end of a bounded time gets at least this many seconds.
+_SHORTEST_REQUEST = 1.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,21 @@ class Retry:
         self._patience = patience or Patience()
         self._jitter = jitter
         self._wall_clock = wall_clock
+        self._end = float("inf")
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Bound what all calls inside may take together."""
+        before = self._end
+        self._end = min(before, self._host.clock() + seconds)
+        try:
+            yield
+        finally:
+            self._end = before
+
+    def time_limit(self, seconds: float) -> float:
+        """Return how many of the ``seconds`` that one request may take are left."""
+        return min(seconds, max(self._end - self._host.clock(), _SHORTEST_REQUEST))
 
     def call(
         self,
@@ -59,7 +77,7 @@ class Retry:
 
         Raises the last ``HttpError`` where no answer came at all, and ``InterruptedByParent`` between tries.
         """
-        deadline = self._host.clock() + self._patience.total_seconds
+        deadline = min(self._host.clock() + self._patience.total_seconds, self._end)
         tries = 0
         while True:
             self._host.alive()

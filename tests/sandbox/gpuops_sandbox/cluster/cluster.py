@@ -151,7 +151,6 @@ class Cluster:
             workload.phase_updated_at = workload.updated_at
             workload.history.append(PhaseUpdate(workload.updated_at, view.phase, view.message))
         workload.phase, workload.phase_message, workload.phase_reason = view.phase, view.message, view.reason
-        workload.ran_before = workload.ran_before or view.phase == "Running"
 
     def reschedule(self) -> None:
         """Place what can be placed; groups whose claim is missing wait with that message."""
@@ -178,13 +177,15 @@ class Cluster:
         self._match_replicas(workload)
 
     def _match_replicas(self, workload: Workload) -> None:
+        if workload.failure is not None or workload.deletion_requested_at is not None:
+            return
         groups = self.groups[workload.id]
         wanted = workload.replicas
         present = {group.index for group in groups}
         for index in range(wanted):
             if index not in present:
                 groups.append(Group(self, workload, index))
-        for group in [one for one in groups if one.index >= wanted]:
+        for group in [one for one in groups if one.index >= wanted and not one.leaving]:
             self._spawn(self._remove_group(workload, group))
         self.changed(workload)
 
@@ -192,6 +193,8 @@ class Cluster:
         await group.remove()
         if group in self.groups.get(workload.id, []):
             self.groups[workload.id].remove(group)
+            # A replica that was wanted again while it was leaving is made now.
+            self._match_replicas(workload)
         self.changed(workload)
         self.reschedule()
 

@@ -103,6 +103,11 @@ class Group:
         complete = len(self.pods) == self._size
         return GroupState(tuple(self.pods), self.waiting, unplaced, complete, self.restarts, self.served_before)
 
+    @property
+    def leaving(self) -> bool:
+        """Whether it was told to go for good."""
+        return self._removed
+
     def noticed(self) -> None:
         """Follow what changed in the pods: a leader that got ready, a replica that serves."""
         if self.state.ready:

@@ -154,7 +154,6 @@ class Workload:
     phase_message: str = ""
     phase_reason: str | None = None
     phase_updated_at: float = field(default_factory=time.time)
-    ran_before: bool = False
     failure: str | None = None
     revision: int = 1
     event_repeat_seconds: float = 0.0

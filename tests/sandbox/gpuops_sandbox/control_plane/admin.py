@@ -161,7 +161,7 @@ async def add_project(request: Request) -> JSONResponse:
     """Make a project: ``{name, namespace?, deserved_gpus?, gpu_limit?}``, or change the quota of an existing one."""
     sandbox = sandbox_of(request)
     body = await _object(request)
-    name = str(body["name"])
+    name = _text(body, "name")
     project = sandbox.cluster.project_named(name)
     if project is None:
         namespace = str(body.get("namespace") or f"runai-{name}")
@@ -177,7 +177,8 @@ async def add_claim(request: Request) -> JSONResponse:
     """Make a PVC: ``{namespace, name}``; answers with its folder."""
     sandbox = sandbox_of(request)
     body = await _object(request)
-    return JSONResponse({"path": str(sandbox.cluster.tables.make_claim(str(body["namespace"]), str(body["name"])))})
+    folder = sandbox.cluster.tables.make_claim(_text(body, "namespace"), _text(body, "name"))
+    return JSONResponse({"path": str(folder)})
 
 
 @router.post("/secrets")
@@ -212,10 +213,19 @@ async def _object(request: Request) -> dict[str, Any]:
     return body
 
 
+def _text(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise ApiError(400, f"{name}: a text is needed")
+    return value
+
+
 async def _add_table(request: Request, table: dict[tuple[str, str], dict[str, str]]) -> JSONResponse:
     body = await _object(request)
-    data = {str(key): str(value) for key, value in body["data"].items()}
-    table[(str(body["namespace"]), str(body["name"]))] = data
+    data = body.get("data")
+    if not isinstance(data, dict):
+        raise ApiError(400, "data: an object of strings is needed")
+    table[(_text(body, "namespace"), _text(body, "name"))] = {str(key): str(value) for key, value in data.items()}
     return JSONResponse(DONE)
 
 

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from gpuops_sandbox.control_plane import admin, authentication, organization, submission, workloads
-from gpuops_sandbox.control_plane.errors import ApiError, answer_error, answer_http_error
+from gpuops_sandbox.control_plane.errors import ApiError, answer_crash, answer_error, answer_http_error
 from gpuops_sandbox.control_plane.faults import FaultMiddleware
 from gpuops_sandbox.control_plane.sandbox import Sandbox, Size, make_sandbox
 from gpuops_sandbox.control_plane.switches import Switches
@@ -46,6 +46,7 @@ def app_for(sandbox: Sandbox) -> FastAPI:
     app.add_middleware(FaultMiddleware, faults=sandbox.faults, log=sandbox.requests)
     app.add_exception_handler(ApiError, answer_error)
     app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_exception_handler(Exception, answer_crash)
     for part in (authentication, organization, submission, workloads, admin):
         app.include_router(part.router)
     return app

@@ -39,6 +39,11 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(body | error.extra, status_code=error.status)
 
 
+async def answer_crash(request: Request, error: Exception) -> JSONResponse:
+    """Answer what Run:ai answers when its own code fails; the traceback goes to the simulator's log."""
+    return JSONResponse({"code": 500, "message": "Something went wrong."}, status_code=500)
+
+
 async def answer_http_error(request: Request, error: Exception) -> JSONResponse:
     """Give FastAPI's own refusals (no such route, wrong method) Run:ai's body."""
     status = int(getattr(error, "status_code", 500))

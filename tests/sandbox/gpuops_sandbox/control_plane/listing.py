@@ -8,13 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, TypeVar
 
 from gpuops_sandbox.control_plane.errors import ApiError
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 500
 FILTER = re.compile(r"([A-Za-z0-9]+)(==|!=|<=|>=|=@|!@|=\^|=\$)(.+)", re.DOTALL)
+Item = TypeVar("Item")
+Readers = dict[str, Callable[[Item], Any]]
+
 LIST_PARAMETERS = {"offset", "limit", "sortBy", "sortOrder", "filterBy", "search"}
 
 
@@ -37,9 +40,7 @@ def check_parameters(given: Mapping[str, str], pairs: list[tuple[str, str]], kno
         raise ApiError(400, f"query parameter {repeated[0]!r} must be given once, with its values separated by commas")
 
 
-def select(
-    items: list[dict[str, Any]], parameters: Mapping[str, str], fields: dict[str, Callable[[dict[str, Any]], Any]]
-) -> list[dict[str, Any]]:
+def select(items: list[Item], parameters: Mapping[str, str], fields: Readers[Item]) -> list[Item]:
     """Return the items that all parts of ``filterBy`` and ``search`` let through, sorted by ``sortBy``."""
     chosen = items
     for part in _parts(parameters.get("filterBy", "")):
@@ -68,11 +69,13 @@ def descending(parameters: Mapping[str, str], default: str) -> bool:
     return order == "desc"
 
 
-def page(name: str, items: list[dict[str, Any]], parameters: Mapping[str, str]) -> dict[str, Any]:
-    """Return one page: ``{name: [...], next: <offset>}``; ``next`` is absent at the end."""
+def page(
+    name: str, items: list[Item], parameters: Mapping[str, str], show: Callable[[Item], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return one page: ``{name: [...], next: <offset>}``, each item as ``show`` shows it; no ``next`` at the end."""
     offset = _whole(parameters, "offset", 0, 0, None)
     limit = _whole(parameters, "limit", DEFAULT_LIMIT, 1, LARGEST_LIMIT)
-    body: dict[str, Any] = {name: items[offset : offset + limit]}
+    body: dict[str, Any] = {name: [show(item) for item in items[offset : offset + limit]]}
     if offset + limit < len(items):
         body["next"] = offset + limit
     return body

@@ -14,7 +14,7 @@ from gpuops_sandbox.cluster.cluster import CLUSTER_ID, CLUSTER_NAME
 from gpuops_sandbox.cluster.objects import NODE_POOL, Project
 from gpuops_sandbox.control_plane.authentication import authenticate
 from gpuops_sandbox.control_plane.errors import ApiError, not_found
-from gpuops_sandbox.control_plane.listing import LIST_PARAMETERS, check_parameters, page, select, timestamp
+from gpuops_sandbox.control_plane.listing import LIST_PARAMETERS, Readers, check_parameters, page, select, timestamp
 from gpuops_sandbox.control_plane.sandbox import Sandbox, sandbox_of
 
 DEPARTMENT_ID = "7"
@@ -53,7 +53,7 @@ async def list_projects(request: Request) -> JSONResponse:
     parameters = request.query_params
     check_parameters(parameters, parameters.multi_items(), LIST_PARAMETERS)
     projects = [_project(sandbox, project) for project in sandbox.cluster.projects.values()]
-    readers = {
+    readers: Readers[dict[str, Any]] = {
         "name": lambda item: item["name"],
         "clusterId": lambda item: item["clusterId"],
         "departmentId": lambda item: item["parentId"],
@@ -64,7 +64,7 @@ async def list_projects(request: Request) -> JSONResponse:
         "gpuAllocated": lambda item: item["status"]["quotaStatus"]["allocated"]["gpu"],
         "createdAt": lambda item: item["createdAt"],
     }
-    return JSONResponse(page("projects", select(projects, parameters, readers), parameters))
+    return JSONResponse(page("projects", select(projects, parameters, readers), parameters, dict))
 
 
 @router.get("/api/v1/org-unit/projects/{project_id}")

@@ -20,6 +20,7 @@ from gpuops_sandbox.control_plane.sandbox import Sandbox
 from gpuops_sandbox.control_plane.switches import EndpointsShape, Version
 
 IN_CLUSTER_DOMAIN = "svc.cluster.local"
+CATEGORY = "Deploy"
 SECRETIVE = {"secret", "userCredential", "configMap", "podFieldRef"}
 
 
@@ -97,7 +98,7 @@ def shown_pod(workload: Workload, pod: Pod) -> dict[str, Any]:
         "projectId": workload.project.id,
         "projectName": workload.project.name,
         "tenantId": TENANT_ID,
-        "priorityClassName": _priority_class(workload),
+        "priorityClassName": priority_class_of(workload),
         "nodeName": pod.machine,
         "k8sPhase": pod.kubernetes_phase,
         "k8sPhaseUpdatedAt": timestamp(pod.updated_at),
@@ -124,7 +125,7 @@ def _workload(sandbox: Sandbox, workload: Workload) -> dict[str, Any]:
         "tenantId": TENANT_ID,
         "id": workload.id,
         "name": workload.name,
-        "type": _type(sandbox, workload),
+        "type": type_of(sandbox, workload),
         "clusterId": workload.cluster_id,
         "projectId": workload.project.id,
         "projectName": workload.project.name,
@@ -134,9 +135,9 @@ def _workload(sandbox: Sandbox, workload: Workload) -> dict[str, Any]:
         "submittedBy": workload.created_by,
         "source": "Control-plane",
         "sourceApi": None,
-        "category": workload.spec.get("category") or "Deploy",
+        "category": workload.spec.get("category") or CATEGORY,
         "priority": priority_of(workload),
-        "priorityClassName": _priority_class(workload),
+        "priorityClassName": priority_class_of(workload),
         "preemptible": workload.preemptible,
         "phase": workload.phase,
         "phaseMessage": workload.phase_message,
@@ -170,11 +171,13 @@ def _workload(sandbox: Sandbox, workload: Workload) -> dict[str, Any]:
     return body | _addresses(sandbox, workload)
 
 
-def _type(sandbox: Sandbox, workload: Workload) -> str:
+def type_of(sandbox: Sandbox, workload: Workload) -> str:
+    """Return the type of a workload as the API names it."""
     return sandbox.switches.workload_type_literal if workload.kind is Kind.DISTRIBUTED else "Inference"
 
 
-def _priority_class(workload: Workload) -> str:
+def priority_class_of(workload: Workload) -> str:
+    """Return the priority class of a workload; an inference has ``very-high`` unless it says otherwise."""
     return str(workload.spec.get("priorityClass") or "very-high")
 
 
@@ -235,5 +238,5 @@ def _spec(sandbox: Sandbox, workload: Workload) -> dict[str, Any]:
     if sandbox.switches.version.before(Version.V2_24):
         filled.pop("preemptibility", None)
     filled["priorityClass"] = filled.get("priorityClass") or "very-high"
-    filled["category"] = filled.get("category") or "Deploy"
+    filled["category"] = filled.get("category") or CATEGORY
     return filled

@@ -5,52 +5,68 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from gpuops_sandbox.cluster.objects import Event, Workload
+from gpuops_sandbox.cluster.scheduler import priority_of
 from gpuops_sandbox.control_plane.authentication import authenticate
 from gpuops_sandbox.control_plane.errors import ApiError
 from gpuops_sandbox.control_plane.listing import (
     LIST_PARAMETERS,
+    Readers,
     check_parameters,
     descending,
     page,
     select,
     timestamp,
 )
-from gpuops_sandbox.control_plane.presentation import shown_in_detail, shown_in_list, shown_pod
+from gpuops_sandbox.control_plane.organization import DEPARTMENT, DEPARTMENT_ID
+from gpuops_sandbox.control_plane.presentation import (
+    CATEGORY,
+    priority_class_of,
+    shown_in_detail,
+    shown_in_list,
+    shown_pod,
+    type_of,
+)
 from gpuops_sandbox.control_plane.sandbox import Sandbox, sandbox_of
 from gpuops_sandbox.control_plane.submission import found
 
-WORKLOAD_FILTERS = [
-    "type",
-    "name",
-    "clusterId",
-    "projectId",
-    "projectName",
-    "departmentId",
-    "departmentName",
-    "createdAt",
-    "deletedAt",
-    "submittedBy",
-    "phase",
-    "completedAt",
-    "distributedFramework",
-    "phaseUpdatedAt",
-    "category",
-    "priority",
-    "priorityClassName",
-]
 POD_FILTERS = ["name", "workloadId", "projectId", "clusterId", "nodeName", "k8sPhase", "workloadName"]
 
 router = APIRouter()
 
 
-def _readers(names: list[str]) -> dict[str, Any]:
-    return {name: (lambda item, key=name: item.get(key)) for name in names}
+def _workload_readers(sandbox: Sandbox) -> Readers[Workload]:
+    return {
+        "type": lambda one: type_of(sandbox, one),
+        "name": lambda one: one.name,
+        "clusterId": lambda one: one.cluster_id,
+        "projectId": lambda one: one.project.id,
+        "projectName": lambda one: one.project.name,
+        "departmentId": lambda one: DEPARTMENT_ID,
+        "departmentName": lambda one: DEPARTMENT,
+        "createdAt": lambda one: timestamp(one.created_at),
+        "deletedAt": lambda one: timestamp(one.deleted_at),
+        "submittedBy": lambda one: one.created_by,
+        "phase": lambda one: one.phase,
+        "phaseUpdatedAt": lambda one: timestamp(one.phase_updated_at),
+        "category": lambda one: one.spec.get("category") or CATEGORY,
+        "priority": priority_of,
+        "priorityClassName": priority_class_of,
+    }
+
+
+def _pod_readers() -> Readers[dict[str, Any]]:
+    return {name: partial(_value, name) for name in POD_FILTERS}
+
+
+def _value(name: str, item: dict[str, Any]) -> Any:
+    return item.get(name)
 
 
 @router.get("/api/v1/workloads")
@@ -62,8 +78,8 @@ async def list_workloads(request: Request) -> JSONResponse:
     check_parameters(parameters, parameters.multi_items(), LIST_PARAMETERS | {"deleted"})
     deleted = _truth(parameters.get("deleted"), "deleted")
     workloads = [one for one in sandbox.cluster.workloads.values() if (one.deleted_at is not None) is deleted]
-    items = [shown_in_list(sandbox, one) for one in reversed(workloads)]
-    return JSONResponse(page("workloads", select(items, parameters, _readers(WORKLOAD_FILTERS)), parameters))
+    chosen = select(workloads[::-1], parameters, _workload_readers(sandbox))
+    return JSONResponse(page("workloads", chosen, parameters, lambda one: shown_in_list(sandbox, one)))
 
 
 @router.get("/api/v1/workloads/pods")
@@ -75,7 +91,7 @@ async def list_pods(request: Request) -> JSONResponse:
     check_parameters(parameters, parameters.multi_items(), LIST_PARAMETERS | {"verbosity", "deleted"})
     deleted = _truth(parameters.get("deleted"), "deleted")
     items = [pod for one in sandbox.cluster.workloads.values() for pod in _pods(sandbox, one, deleted)]
-    return JSONResponse(page("pods", select(items, parameters, _readers(POD_FILTERS)), parameters))
+    return JSONResponse(page("pods", select(items, parameters, _pod_readers()), parameters, dict))
 
 
 @router.get("/api/v1/workloads/{workload_id}")
@@ -94,7 +110,7 @@ async def workload_pods(request: Request, workload_id: str) -> JSONResponse:
     parameters = request.query_params
     check_parameters(parameters, parameters.multi_items(), {"deleted", "offset", "limit", "search"})
     items = _pods(sandbox, found(sandbox, workload_id), _truth(parameters.get("deleted"), "deleted"))
-    return JSONResponse(page("pods", select(items, parameters, _readers(POD_FILTERS)), parameters))
+    return JSONResponse(page("pods", select(items, parameters, _pod_readers()), parameters, dict))
 
 
 @router.get("/api/v1/workloads/{workload_id}/events")
@@ -104,12 +120,11 @@ async def workload_events(request: Request, workload_id: str) -> JSONResponse:
     workload = found(sandbox_of(request), workload_id)
     parameters = request.query_params
     check_parameters(parameters, parameters.multi_items(), {"offset", "limit", "sortOrder", "search"})
-    items = [_event(workload, event) for event in workload.events]
-    search = {"message": lambda item: item["message"], "reason": lambda item: item["reason"]}
-    chosen = select(items, {"search": parameters.get("search", "")}, search)
+    fields: Readers[Event] = {"message": lambda event: event.message, "reason": lambda event: event.reason}
+    chosen = select(workload.events, {"search": parameters.get("search", "")}, fields)
     if descending(parameters, "desc"):
         chosen = chosen[::-1]
-    return JSONResponse(page("events", chosen, parameters))
+    return JSONResponse(page("events", chosen, parameters, lambda event: _event(workload, event)))
 
 
 @router.get("/api/v1/workloads/{workload_id}/history")
@@ -133,7 +148,7 @@ async def workload_history(request: Request, workload_id: str) -> JSONResponse:
         for event in workload.events
     ]
     records.sort(key=lambda record: str(record["meta"]["creationTimestamp"]), reverse=descending(parameters, "desc"))
-    return JSONResponse(page("records", records, parameters))
+    return JSONResponse(page("records", records, parameters, dict))
 
 
 def _pods(sandbox: Sandbox, workload: Workload, deleted: bool) -> list[dict[str, Any]]:

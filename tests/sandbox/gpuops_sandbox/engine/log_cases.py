@@ -28,6 +28,7 @@ class Case:
 
     ``ranks``: the pods that are started (0 leads). ``leader_address``: where the leader's name leads instead of to
     the leader; empty: the name is unknown. ``follower_dies``: the follower is killed while the engine serves.
+    ``dies_of_a_chat``: the engine says that it is healthy, and the first chat ends it.
     """
 
     arguments: tuple[str, ...] = _SMALL
@@ -40,6 +41,7 @@ class Case:
     command: tuple[str, ...] = ()
     leader_address: str | None = None
     follower_dies: bool = False
+    dies_of_a_chat: bool = False
     must_fail: bool = True
 
     def command_line(self, rank: int) -> tuple[str, ...]:
@@ -78,14 +80,14 @@ CASES = {
     "leader_name_unresolvable": Case(_ONE_OF_TWO, pipeline=2, ranks=(1,), leader_address=""),
     "leader_no_route": Case(_ONE_OF_TWO, pipeline=2, ranks=(1,), leader_address="10.77.200.200"),
     "leader_unreachable": Case(_ONE_OF_TWO, pipeline=2, ranks=(1,), leader_address="10.77.0.1"),
-    # The engine is ready and says that it is healthy in these two; the cause shows at the first request.
-    "attention_head_size_unsupported": Case(model=f"{MODELS}/head-dim-16", must_fail=False),
+    "attention_head_size_unsupported": Case(model=f"{MODELS}/head-dim-16", dies_of_a_chat=True, must_fail=False),
     "follower_died": Case(
         _TWO_PODS,
         pipeline=2,
         ranks=(0, 1),
         environment={"VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS": "20"},
         follower_dies=True,
+        dies_of_a_chat=True,
         must_fail=False,
     ),
 }

@@ -108,8 +108,12 @@ async def record(runtime: BubblewrapRuntime, name: str, volume: Path, destinatio
     if case.follower_dies:
         await pods[1].kill()
     outcome = await _chat(pods[0]) if ready else "not ready"
+    if ready and case.dies_of_a_chat:
+        await asyncio.wait_for(pods[0].wait(), _START_LIMIT_SECONDS)
     codes = await asyncio.gather(*[pod.stop(_STOP_GRACE_SECONDS) for pod in pods.values()])
     print(f"{name}: {'ready' if ready else 'ended'} after {seconds:.1f} s, {outcome}, exit codes {codes}", flush=True)
+    if case.follower_dies:
+        del pods[1]  # killed from outside: its log does not know
     for rank, pod in pods.items():
         role = "" if case.ranks == (0,) else ".follower" if rank else ".leader"
         text = _portable(pod.log_path.read_text(encoding="utf-8", errors="replace"))

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line of the bench: sets the stage, measures in groups, prints Markdown."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+
+import ansible
+from support.sandbox import REPOSITORY, SandboxHandle
+
+from bench import deployment, imports, many, request_counts
+from bench.figures import Figure, table
+from bench.stage import Stage
+
+Measure = Callable[[], list[Figure]]
+# A whole run takes about 4 minutes on two cores.
+ITEMS = 100
+MODULE_LOOP_ITEMS = 25
+
+
+def main(arguments: list[str]) -> int:
+    """Measure what is asked for and print it."""
+    options = _parser().parse_args(arguments)
+    load = os.getloadavg()[0]
+    began = time.monotonic()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gpuops-bench-")))
+        bench = Bench(stack, folder, options.items, options.module_loop_items)
+        figures = []
+        for name in options.only or list(bench.groups):
+            print(f"measuring: {name}", file=sys.stderr, flush=True)
+            figures += bench.groups[name]()
+    print(table(figures))
+    cores = len(os.sched_getaffinity(0))
+    versions = f"Python {platform.python_version()}, ansible-core {ansible.__version__}"
+    print(f"\n{cores} cores, load {load:.1f} at the start, {versions}; {time.monotonic() - began:.0f} s in all.")
+    return 0
+
+
+class Bench:
+    """The groups of measurements. Sandboxes are started when the first measurement needs them."""
+
+    def __init__(self, stack: ExitStack, folder: Path, items: int, module_loop_items: int) -> None:
+        self._stack = stack
+        self._items = items
+        self._module_loop_items = module_loop_items
+        checkout = folder / "collections"
+        link = checkout / "ansible_collections" / "gpuops" / "inference"
+        link.parent.mkdir(parents=True)
+        link.symlink_to(REPOSITORY)
+        sys.path.insert(0, str(checkout))
+        self._stage = Stage(folder, checkout)
+        self.groups: dict[str, Measure] = {
+            "requests": lambda: request_counts.measure(self._stage, self._inert),
+            "deployment": self._deployment,
+            "polling": self._polling,
+            "failures": lambda: deployment.measure_failures(self._stage, self._inert),
+            "many": lambda: many.measure(self._stage, self._inert, self._items, self._module_loop_items),
+            "imports": lambda: imports.measure(self._stage, self._inert, _modules()),
+        }
+
+    @cached_property
+    def _inert(self) -> SandboxHandle:
+        """A sandbox whose pods are only records, with room for four GPUs for each of the many workloads."""
+        machines = str(self._items // 2 + 8)
+        return self._stack.enter_context(self._stage.sandbox("--runtime", "inert", "--machines", machines))
+
+    def _deployment(self) -> list[Figure]:
+        figures = deployment.measure_ready_at_once(self._stage, self._inert)
+        if os.geteuid() != 0:
+            print("not root: the deployments to real pods are left out", file=sys.stderr)
+            return figures
+        with self._stage.sandbox("--runtime", "bubblewrap") as sandbox:
+            return figures + deployment.measure_ready_later(self._stage, sandbox)
+
+    def _polling(self) -> list[Figure]:
+        # It imports the collection, which is found only now.
+        measure: Measure = import_module("bench.polling").measure
+        return measure()
+
+
+def _modules() -> list[str]:
+    return sorted(path.stem for path in (REPOSITORY / "plugins" / "modules").glob("*.py"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tests/bench", description=__doc__)
+    groups = ("requests", "deployment", "polling", "failures", "many", "imports")
+    parser.add_argument("--only", nargs="+", choices=groups, metavar="GROUP", help=f"of: {', '.join(groups)}")
+    parser.add_argument("--items", type=int, default=ITEMS, help="workloads without a change (default %(default)s)")
+    parser.add_argument(
+        "--module-loop-items", type=int, default=MODULE_LOOP_ITEMS, help="of these in loops as modules (%(default)s)"
+    )
+    return parser
