@@ -12,8 +12,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.workl
 from ansible_collections.gpuops.inference.plugins.module_utils._options.workload_info import workload_info_arguments
 from ansible_collections.gpuops.inference.plugins.plugin_utils._in_process import Entry, InProcessAction
 
-# Loaded here, the package is paid for once in the parent process, not by each forked task. Where it is missing, the task
-# that needs it says so.
+# Loaded here, the package is paid for once in the parent process, not by each forked task. Where it is missing, the
+# task that needs it says so.
 with contextlib.suppress(ImportError):
     importlib.import_module("jmespath")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.needs import need_pods
-from support.playbook import Playbooks
+from support.playbook import Playbooks, link_checkout
 from support.sandbox import CLAIM, SandboxHandle
 
 from gpuops_sandbox.engine.tiny_model import HEALTHY_BUT_BROKEN_HEAD_DIM, copy_model
@@ -37,8 +37,4 @@ def real_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHa
 @pytest.fixture(scope="session")
 def real_playbooks(tmp_path_factory: pytest.TempPathFactory) -> Playbooks:
     """Runs the playbooks of the installed collection."""
-    root = tmp_path_factory.mktemp("collections")
-    link = root / "ansible_collections" / "gpuops" / "inference"
-    link.parent.mkdir(parents=True)
-    link.symlink_to(Path(__file__).resolve().parents[2])
-    return Playbooks(tmp_path_factory.mktemp("plays"), root)
+    return Playbooks(tmp_path_factory.mktemp("plays"), link_checkout(tmp_path_factory.mktemp("collections")))

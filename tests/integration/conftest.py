@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.playbook import Playbooks
+from support.playbook import Playbooks, link_checkout
 from support.sandbox import SandboxHandle
 
 
@@ -31,11 +31,7 @@ def sandbox(sandbox_server: SandboxHandle) -> SandboxHandle:
 @pytest.fixture(scope="session")
 def checkout_link(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the checkout lies at ``ansible_collections/gpuops/inference``."""
-    root = tmp_path_factory.mktemp("collections")
-    link = root / "ansible_collections" / "gpuops" / "inference"
-    link.parent.mkdir(parents=True)
-    link.symlink_to(Path(__file__).resolve().parents[2])
-    return root
+    return link_checkout(tmp_path_factory.mktemp("collections"))
 
 
 @pytest.fixture

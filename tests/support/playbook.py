@@ -35,6 +35,14 @@ def collections_path(checkout: Path) -> Path:
     return INSTALLED if plugins and same else checkout
 
 
+def link_checkout(root: Path) -> Path:
+    """Let the checkout lie at ``ansible_collections/gpuops/inference`` below the folder ``root``, and return ``root``."""
+    link = root / COLLECTION_FOLDER
+    link.parent.mkdir(parents=True)
+    link.symlink_to(REPOSITORY)
+    return root
+
+
 @dataclass
 class PlayResult:
     """How an ``ansible-playbook`` ended. ``results`` holds each task's result on each host, with ``task``, ``host`` and
