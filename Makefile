@@ -28,11 +28,11 @@ ARGUMENTS ?=
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-demo: system-packages install ## serve a real distributed vLLM in a sandbox, chat with it, tear it down (KEEP=1: leave it running)
-	@$(IN_SANDBOX) python tests/tools/demo.py $(ARGUMENTS)
+demo: ## serve a real distributed vLLM in a sandbox, chat with it, tear it down (KEEP=1: leave it running)
+	@$(PYTHON) tests/tools/demo.py $(ARGUMENTS)
 
-sandbox: system-packages install ## start the sandbox alone, to rehearse against
-	@$(IN_SANDBOX) python tests/tools/sandbox.py $(ARGUMENTS)
+sandbox: ## start the sandbox alone, to rehearse against
+	@$(PYTHON) tests/tools/sandbox.py $(ARGUMENTS)
 
 test: lint system-packages install engine ## the whole suite: lint, unit, integration, e2e
 	@$(PYTEST) $(ALL_TESTS)

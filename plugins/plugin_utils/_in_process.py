@@ -8,6 +8,7 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -129,8 +130,12 @@ def _environment(additions: Mapping[str, str]) -> Iterator[None]:
 
 
 def _parent_check() -> Callable[[], None]:
-    """Return a check that raises once the process that started this one is gone (a worker outlives SIGKILL)."""
-    parent = os.getppid()
+    """Return a check that raises once the process that started this one is gone (a worker outlives SIGKILL).
+
+    A worker knows by ``multiprocessing`` who started it, also where that one was gone before the task began.
+    """
+    started_by = multiprocessing.parent_process()
+    parent = os.getppid() if started_by is None else started_by.pid
 
     def check() -> None:
         if os.getppid() != parent:

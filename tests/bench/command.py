@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shutil
 import sys
 import tempfile
 import time
@@ -18,16 +19,15 @@ from importlib import import_module
 from pathlib import Path
 
 import ansible
-from support.sandbox import REPOSITORY, SandboxHandle
-
 from bench import deployment, imports, many, request_counts
 from bench.figures import Figure, table
-from bench.stage import Stage
+from bench.stage import BenchFailure, Stage
+from support.sandbox import REPOSITORY, SandboxHandle
 
 Measure = Callable[[], list[Figure]]
 # A whole run takes about 4 minutes on two cores.
 ITEMS = 100
-MODULE_LOOP_ITEMS = 25
+MODULE_LOOP_ITEMS = 20
 
 
 def main(arguments: list[str]) -> int:
@@ -35,13 +35,17 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     load = os.getloadavg()[0]
     began = time.monotonic()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gpuops-bench-")))
-        bench = Bench(stack, folder, options.items, options.module_loop_items)
-        figures = []
-        for name in options.only or list(bench.groups):
-            print(f"measuring: {name}", file=sys.stderr, flush=True)
-            figures += bench.groups[name]()
+    figures: list[Figure] = []
+    try:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gpuops-bench-")))
+            bench = Bench(stack, folder, options.items, options.module_loop_items)
+            for name in options.only or list(bench.groups):
+                print(f"measuring: {name}", file=sys.stderr, flush=True)
+                figures += bench.groups[name]()
+    except BenchFailure as failure:
+        print(failure, file=sys.stderr)
+        return 1
     print(table(figures))
     cores = len(os.sched_getaffinity(0))
     versions = f"Python {platform.python_version()}, ansible-core {ansible.__version__}"
@@ -56,17 +60,19 @@ class Bench:
         self._stack = stack
         self._items = items
         self._module_loop_items = module_loop_items
+        # A copy: all figures of a run are those of one state, whatever is edited meanwhile.
         checkout = folder / "collections"
-        link = checkout / "ansible_collections" / "gpuops" / "inference"
-        link.parent.mkdir(parents=True)
-        link.symlink_to(REPOSITORY)
+        copy = checkout / "ansible_collections" / "gpuops" / "inference"
+        for part in ("plugins", "meta"):
+            shutil.copytree(REPOSITORY / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy2(REPOSITORY / "galaxy.yml", copy)
         sys.path.insert(0, str(checkout))
         self._stage = Stage(folder, checkout)
         self.groups: dict[str, Measure] = {
             "requests": lambda: request_counts.measure(self._stage, self._inert),
             "deployment": self._deployment,
             "polling": self._polling,
-            "failures": lambda: deployment.measure_failures(self._stage, self._inert),
+            "failures": self._failures,
             "many": lambda: many.measure(self._stage, self._inert, self._items, self._module_loop_items),
             "imports": lambda: imports.measure(self._stage, self._inert, _modules()),
         }
@@ -77,13 +83,20 @@ class Bench:
         machines = str(self._items // 2 + 8)
         return self._stack.enter_context(self._stage.sandbox("--runtime", "inert", "--machines", machines))
 
+    @cached_property
+    def _real(self) -> SandboxHandle | None:
+        """A sandbox whose pods are processes (the stand-in for an engine), or ``None`` where that is impossible."""
+        if os.geteuid() != 0:
+            print("not root: what needs real pods is left out", file=sys.stderr)
+            return None
+        return self._stack.enter_context(self._stage.sandbox("--runtime", "bubblewrap"))
+
     def _deployment(self) -> list[Figure]:
         figures = deployment.measure_ready_at_once(self._stage, self._inert)
-        if os.geteuid() != 0:
-            print("not root: the deployments to real pods are left out", file=sys.stderr)
-            return figures
-        with self._stage.sandbox("--runtime", "bubblewrap") as sandbox:
-            return figures + deployment.measure_ready_later(self._stage, sandbox)
+        return figures + (deployment.measure_ready_later(self._stage, self._real) if self._real else [])
+
+    def _failures(self) -> list[Figure]:
+        return deployment.measure_failures(self._stage, self._real) if self._real else []
 
     def _polling(self) -> list[Figure]:
         # It imports the collection, which is found only now.

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.sandbox import SandboxHandle
-
 from bench.figures import Figure
-from bench.stage import Stage, TaskTime, TimedPlay, moment, workload_task
+from bench.stage import BenchFailure, Stage, TaskTime, TimedPlay, moment, workload_task
+from support.sandbox import SandboxHandle
 
 GROUP = "A deployment"
 FAILURES = "A start that fails"
@@ -67,7 +66,8 @@ def measure_failures(stage: Stage, sandbox: SandboxHandle) -> list[Figure]:
 
 def _failed(stage: Stage, sandbox: SandboxHandle, name: str, **options: Any) -> TimedPlay:
     timed = stage.play([workload_task(sandbox.workload(name, **options))], may_fail=True)
-    assert timed.result.rc != 0, f"{name} was meant to fail\n{timed.result.stdout}"
+    if timed.result.rc == 0:
+        raise BenchFailure(f"{name} was meant to fail, and runs")
     return timed
 
 
@@ -75,7 +75,8 @@ def _around_start(sandbox: SandboxHandle, name: str, time: TaskTime) -> tuple[fl
     """Return the seconds of a task before the control plane accepted the workload, and after it said running."""
     handle = sandbox.the_one(name)["id"]
     status, entry = sandbox.api("GET", f"/api/v1/workloads/{handle}")
-    assert status == 200 and entry["phase"] == "Running", entry
+    if status != 200 or entry["phase"] != "Running":
+        raise BenchFailure(f"{name} does not run: {entry}")
     return moment(entry["createdAt"]) - time.began, time.ended - moment(entry["phaseUpdatedAt"])
 
 
@@ -87,5 +88,6 @@ def _events(sandbox: SandboxHandle, name: str, reason: str) -> list[float]:
     """Return when the events with this beginning of a reason happened, in order."""
     handle = sandbox.the_one(name)["id"]
     status, content = sandbox.api("GET", f"/api/v1/workloads/{handle}/events?limit=500")
-    assert status == 200, content
+    if status != 200:
+        raise BenchFailure(f"the events of {name}: {content}")
     return sorted(moment(event["createdAt"]) for event in content["events"] if event["reason"].startswith(reason))

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-PAYLOAD_UNIT = "KiB"
-
 
 @dataclass(frozen=True)
 class Figure:

@@ -14,10 +14,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-from support.sandbox import SandboxHandle
-
-from bench.figures import PAYLOAD_UNIT, Figure
+from bench.figures import Figure
 from bench.stage import AS_MODULE, Stage, workload_task
+from support.sandbox import SandboxHandle
 
 GROUP = "Cost of a module before it does anything"
 RUNS = 9
@@ -44,7 +43,7 @@ def measure(stage: Stage, sandbox: SandboxHandle, modules: list[str]) -> list[Fi
             ours = [name for name in files if not name.endswith("__init__.py")]
             source = sum(archive.getinfo(name).file_size for name in ours)
         note = f"{len(ours)} files of the collection, {source / 1024:.0f} KiB of source" if ours else "for comparison"
-        figures.append(Figure(GROUP, f"`{module}`: payload", len(payload) / 1024, PAYLOAD_UNIT, "", note))
+        figures.append(Figure(GROUP, f"`{module}`: payload", len(payload) / 1024, "KiB", "", note))
         if not ours:
             continue
         zipped = stage.folder / f"{module}.zip"

@@ -10,7 +10,6 @@ from typing import cast
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.watch import Watcher
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import Platform
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
-
 from bench.figures import Figure
 
 GROUP = "Polling, under a simulated clock"

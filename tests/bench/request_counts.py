@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from support.sandbox import SandboxHandle
-
 from bench.figures import Figure
 from bench.stage import Stage, requests_of, workload_task
+from support.sandbox import SandboxHandle
 
 GROUP = "Requests to the control plane (logins left out)"
 _STATUS = "GET /api/v1/workloads/{id}"

@@ -22,7 +22,12 @@ PLUGINS = Path(__file__).resolve().parent / "plugins"
 # A connection that does what `local` does under another name: there the collection runs as a module.
 AS_MODULE = {"connection": "elsewhere"}
 PLAY_SECONDS = 300.0
+_SHOWN_CHARACTERS = 2000
 _IDENTIFIER = re.compile(r"/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?=/|$)")
+
+
+class BenchFailure(Exception):
+    """Something that was to be measured did not go as it must; the text says what."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class Stage:
         self.folder = folder
         self.checkout = checkout
         self._playbooks = Playbooks(folder / "plays", checkout)
+        self._playbooks.collections = checkout
         self._count = 0
 
     @contextmanager
@@ -81,7 +87,7 @@ class Stage:
         environment: Mapping[str, str] | None = None,
         may_fail: bool = False,
     ) -> TimedPlay:
-        """Run a play of ``tasks`` on ``hosts``; raise ``AssertionError`` with its output where a task fails."""
+        """Run a play of ``tasks`` on ``hosts``; raise ``BenchFailure`` with its output where a task fails."""
         self._count += 1
         times = self.folder / f"times-{self._count}.jsonl"
         variables = {
@@ -94,8 +100,8 @@ class Stage:
         inventory = "".join(f"{host}," for host in hosts)
         running = self._playbooks.start(tasks, *arguments, play=play, inventory=inventory, environment=variables)
         result = running.wait(PLAY_SECONDS)
-        if not may_fail:
-            result.check()
+        if result.rc != 0 and not may_fail:
+            raise BenchFailure(f"a play failed:\n{(result.stdout + result.stderr)[:_SHOWN_CHARACTERS]}")
         lines = times.read_text(encoding="utf-8").splitlines()
         return TimedPlay(result, tuple(TaskTime(**json.loads(line)) for line in lines))
 

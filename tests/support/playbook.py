@@ -36,7 +36,7 @@ def collections_path(checkout: Path) -> Path:
 
 
 def link_checkout(root: Path) -> Path:
-    """Let the checkout lie at ``ansible_collections/gpuops/inference`` below the folder ``root``, and return ``root``."""
+    """Let the checkout lie at ``ansible_collections/gpuops/inference`` below ``root``, and return ``root``."""
     link = root / COLLECTION_FOLDER
     link.parent.mkdir(parents=True)
     link.symlink_to(REPOSITORY)

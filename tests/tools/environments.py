@@ -8,7 +8,8 @@ Usage:
   python tests/tools/environments.py NAME [--python PYTHON] -- COMMAND ...    run COMMAND inside it
 
 NAME is that of a lock in tests/requirements (sandbox, dev). It is made of the Python that runs this, or of PYTHON, the
-path of another one. An environment lies in the cache folder as env-NAME-HASH; the hash covers the locks, the Python and the steps below, so that nothing is ever updated in place.
+path of another one. An environment lies in the cache folder as env-NAME-HASH; the hash covers the locks, the Python and
+the steps below, so that nothing is ever updated in place.
 Several makers at once wait for the first one, and what an interrupted one left is removed.
 """
 

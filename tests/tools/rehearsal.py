@@ -65,7 +65,7 @@ class Stopwatch:
     def table(self) -> str:
         """Return the steps with their seconds, and the sum, as lines."""
         rows = [*self.seconds.items(), ("all together", sum(self.seconds.values()))]
-        width = max(len(title) for title, _ in rows)
+        width = max(len(title) for title, _seconds in rows)
         return "\n".join(f"  {title:<{width}} {seconds:6.1f} s" for title, seconds in rows)
 
 
@@ -238,7 +238,7 @@ def running_sandbox(stopwatch: Stopwatch, keep: bool = False) -> Iterator[Runnin
 def main(run: Callable[[], None]) -> int:
     """Run a rehearsal as root inside the environment `sandbox`; return the exit status."""
     if os.geteuid() != 0:
-        sys.stderr.write("The sandbox needs root, since its pods have their own users and networks: run this with sudo.\n")
+        sys.stderr.write("The sandbox needs root: its pods have their own users and networks. Run this with sudo.\n")
         return 2
     if system_packages.main():
         return 2

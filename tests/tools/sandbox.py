@@ -8,11 +8,12 @@ Usage: make sandbox, or python tests/tools/sandbox.py (as root)
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 
 import rehearsal
-from rehearsal import Stopwatch, say
+from rehearsal import Interrupted, Stopwatch, say
 
 
 def stay() -> None:
@@ -24,7 +25,8 @@ def stay() -> None:
         rehearsal.build_collection()
     with rehearsal.running_sandbox(stopwatch) as sandbox:
         say(f"\nThe sandbox runs. In another terminal:\n\n{sandbox.how_to_use()}\n\n^C ends it.")
-        signal.pause()
+        with contextlib.suppress(Interrupted):
+            signal.pause()
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ class StatusHistory:
                 starts[(event.object, event.message)] += 1
             elif event.reason.startswith(_DISPLACED):
                 displaced[event.object] += 1
-        recreated = max(by_pod, max(told.values(), default=0), max(starts.values(), default=1) - 1)
+        recreated = max(by_pod, *told.values(), max(starts.values(), default=1) - 1)
         return max(recreated - max(displaced.values(), default=0), 0)
 
     def is_relevant(self, event: PlatformEvent, status: WorkloadStatus, current_pods_only: bool) -> bool:

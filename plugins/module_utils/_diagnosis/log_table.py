@@ -96,7 +96,7 @@ LOG_RULES = (
         "model_file_unreadable",
         r"PermissionError: \[Errno 13\] Permission denied: '[^']*\.(json|jinja|model|safetensors|bin|txt|py)'",
         "`PermissionError: ... Permission denied: '.../config.json'`",
-        "The serving UID cannot read the model's files: repair owner and modes (`rechown`), or make them readable.",
+        "The serving UID cannot read the model's files: give it the files (chown), or make them readable for it.",
     ),
     LogRule(
         "model_path_missing",
@@ -149,8 +149,7 @@ LOG_RULES = (
         r"FileNotFoundError: No such file or directory: \S+\.safetensors",
         "`FileNotFoundError: No such file or directory: ....safetensors` - misleading: often the file exists",
         "safetensors says this also of a file that the serving UID may not read: check owner and mode before "
-        "looking for a "
-        "missing file (`rechown` repairs them).",
+        "looking for a missing file.",
     ),
     LogRule(
         "model_weights_missing",

@@ -186,8 +186,7 @@ RULES = (
         "gpu_allocation_failed",
         "UnexpectedAdmissionError: the machine could not hand out the GPUs or other devices it had promised",
         "The machine's device plugin and the scheduler disagree: exclude the machine "
-        "(`placement.exclude_machines`) and "
-        "tell its administrator.",
+        "(`exclude_machines`) and tell its administrator.",
         text_sign(r"UnexpectedAdmissionError|Allocate failed due to", settled_by=_POD_GOT_ON),
         RETRY_GRACE,
     ),

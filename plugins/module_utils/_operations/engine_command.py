@@ -12,8 +12,10 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import RolePods
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.vllm_flags import flag_of, value_in
 
 # How a pod takes part.
 NATIVE = "native"
@@ -70,7 +72,7 @@ def read_command(role: RolePods, pods: int, is_leader: bool) -> EngineCommand:
     ray = _Arguments([word for command in commands if _is_ray(command) for word in command], values)
     engine = _engine_words(commands, role.entrypoint)
     if engine is None:
-        return EngineCommand(joins=RAY if ray.words else NOTHING, nodes=ray.number("--ray_cluster_size"))
+        return EngineCommand(joins=RAY if ray.words else NOTHING, nodes=ray.number("--ray-cluster-size"))
     arguments = _Arguments(engine, values)
     nodes = arguments.number(*_NODES)
     spread = (nodes or 1) > 1 or (nodes is None and arguments.has(*_NODES)) or arguments.has(*_DATA_PARALLEL_JOIN)
@@ -79,7 +81,7 @@ def read_command(role: RolePods, pods: int, is_leader: bool) -> EngineCommand:
         joins = NATIVE
     elif ray.words or backend == "ray":
         joins = RAY
-        nodes = ray.number("--ray_cluster_size")
+        nodes = ray.number("--ray-cluster-size")
     else:
         joins = OWN_ENGINE
     model = arguments.text(*_MODEL) or _positional_model(engine)
@@ -97,7 +99,7 @@ def read_command(role: RolePods, pods: int, is_leader: bool) -> EngineCommand:
 
 @dataclass(frozen=True)
 class _Arguments:
-    """The words of one command, asked by option name; ``-`` and ``_`` inside a name are the same, as in vLLM."""
+    """The words of one command, asked by option name in vLLM's own spelling."""
 
     words: Sequence[str]
     values: Mapping[str, str]
@@ -106,19 +108,16 @@ class _Arguments:
         """Return every value of the option (the words up to the next option), variables replaced where known."""
         found: list[str] = []
         for position, word in enumerate(self.words):
-            name, equals, value = word.partition("=")
-            if _normal(name) not in names:
+            if flag_of(word) not in names:
                 continue
-            found = [value] if equals else []
-            for following in self.words[position + 1 :]:
-                if equals or following.startswith("-"):
-                    break
-                found.append(following)
+            value = value_in(word)
+            following = takewhile(lambda text: flag_of(text) is None, self.words[position + 1 :])
+            found = list(following) if value is None else [value]
         return tuple(self._replaced(text) for text in found)
 
     def has(self, *names: str) -> bool:
         """Say whether the option is given."""
-        return any(_normal(word.partition("=")[0]) in names for word in self.words)
+        return any(flag_of(word) in names for word in self.words)
 
     def text(self, *names: str) -> str | None:
         """Return the option's first value, or ``None``."""
@@ -141,11 +140,6 @@ class _Arguments:
             return self.values.get(name, found.group(0))
 
         return _VARIABLE.sub(value_of, text)
-
-
-def _normal(option: str) -> str:
-    """Return an option name in the spelling of vLLM's help: ``--tensor_parallel_size`` has hyphens there."""
-    return "--" + option[2:].replace("_", "-") if option.startswith("--") and "ray_" not in option else option
 
 
 def _simple_commands(words: list[str], depth: int) -> list[list[str]]:

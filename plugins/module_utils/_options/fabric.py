@@ -65,9 +65,9 @@ def read_fabric(fabric: Mapping[str, Any] | None) -> FabricDecision | None:
 
 def _read_count(name: str, count: Any) -> int:
     """Return how many of an extended resource each pod needs."""
-    text = str(count)
-    if not text.isdecimal() or int(text) < 1:
+    try:
+        return int(str(count))
+    except ValueError:
         raise OptionError.of(
-            f"fabric.resources.{name}", f"{text!r} is not a count.", "Give a whole number of at least 1."
-        )
-    return int(text)
+            f"fabric.resources.{name}", f"{count!r} is not a count.", "Give a whole number of at least 1."
+        ) from None

@@ -8,9 +8,9 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_collections.gpuops.inference.plugins.module_utils._options.arguments import Arguments, ArgumentSpec
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import connection_argument_spec
@@ -21,6 +21,17 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric i
 from ansible_collections.gpuops.inference.plugins.module_utils._options.texts import as_text, read_texts
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
+    ACCESS_MODES,
+    AS_INFERENCE,
+    BACKENDS,
+    LEADER_CREATED,
+    MULTIPROCESSING,
+    PREFERRED,
+    RECREATE_GROUP,
+    RESTART_POLICIES,
+    SINGLE_POD_KINDS,
+    SPREADS,
+    STARTUP_POLICIES,
     ModelSpec,
     PlacementSpec,
     ResourcesSpec,
@@ -32,7 +43,10 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec im
     WorkloadSpec,
 )
 
-ACCESS_MODES = ("public", "authenticated_users", "authorized_users", "authorized_groups")
+T = TypeVar("T", str, int)
+
+# What state: present cannot do without.
+_NEEDED = {"image": "the image of vLLM", "model": "model.path", "serving": "serving.access"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +82,7 @@ def workload_arguments() -> Arguments:
     spec.update(_where_it_runs())
     return Arguments(
         argument_spec=spec,
-        required_if=(("state", "present", ("image", "model", "serving")),),
+        required_if=(("state", "present", tuple(_NEEDED)),),
     )
 
 
@@ -121,7 +135,7 @@ def _what_runs() -> ArgumentSpec:
         "pipeline_parallel_size": {"type": "int"},
         "data_parallel_size": {"type": "int"},
         "allow_cross_pod_tp": {"type": "bool", "default": False},
-        "distributed_executor_backend": {"type": "str", "choices": ["mp", "ray"], "default": "mp"},
+        "distributed_executor_backend": {"type": "str", "choices": list(BACKENDS), "default": MULTIPROCESSING},
         "vllm_version": {"type": "str"},
         "vllm_args": {"type": "list", "elements": "str", "default": []},
         "env": {"type": "dict", "default": {}},
@@ -148,7 +162,7 @@ def _where_it_runs() -> ArgumentSpec:
         },
         "node_pools": {"type": "list", "elements": "str", "default": []},
         "node_type": {"type": "str"},
-        "spread": {"type": "str", "choices": ["none", "preferred", "required"], "default": "preferred"},
+        "spread": {"type": "str", "choices": list(SPREADS), "default": PREFERRED},
         "exclude_machines": {"type": "list", "elements": "str", "default": []},
         "tolerations": {
             "type": "list",
@@ -164,10 +178,10 @@ def _where_it_runs() -> ArgumentSpec:
         },
         "labels": {"type": "dict", "default": {}},
         "annotations": {"type": "dict", "default": {}},
-        "restart_policy": {"type": "str", "choices": ["recreate_group", "none"], "default": "recreate_group"},
-        "startup_policy": {"type": "str", "choices": ["leader_created", "leader_ready"], "default": "leader_created"},
+        "restart_policy": {"type": "str", "choices": list(RESTART_POLICIES), "default": RECREATE_GROUP},
+        "startup_policy": {"type": "str", "choices": list(STARTUP_POLICIES), "default": LEADER_CREATED},
         "readiness_probe": {"type": "bool", "default": True},
-        "single_pod_as": {"type": "str", "choices": ["inference", "distributed"], "default": "inference"},
+        "single_pod_as": {"type": "str", "choices": list(SINGLE_POD_KINDS), "default": AS_INFERENCE},
     }
 
 
@@ -191,8 +205,13 @@ def read_options(params: Mapping[str, Any]) -> WorkloadOptions:
 def read_workload(params: Mapping[str, Any]) -> WorkloadSpec:
     """Return the wanted workload of validated, plain ``params`` with ``state: present``.
 
-    Raises ``OptionError`` where a value has no meaning; what depends on the platform is the planner's.
+    Raises ``OptionError`` where a value is missing or has no meaning; what depends on the platform is the planner's.
+    Lists whose order means nothing are sorted, so that writing them in another order is no change.
     """
+    for option in _NEEDED:
+        # ansible's own check only asks whether the option is named: it may be null or empty.
+        if not params[option]:
+            raise OptionError.of(option, "it is empty.", f"state: present needs {_NEEDED[option]}.", "missing_option")
     return WorkloadSpec(
         name=params["name"],
         image=params["image"],
@@ -204,7 +223,7 @@ def read_workload(params: Mapping[str, Any]) -> WorkloadSpec:
         volumes=tuple(VolumeSpec(volume["claim"], volume["path"], volume["read_only"]) for volume in params["volumes"]),
         fabric=read_fabric(params["fabric"]),
         run_as=RunAsSpec(
-            params["run_as"]["uid"], params["run_as"]["gid"], tuple(params["run_as"]["supplemental_groups"])
+            params["run_as"]["uid"], params["run_as"]["gid"], _sorted(params["run_as"]["supplemental_groups"])
         ),
         preemptibility=params["preemptibility"],
         priority=params["priority"],
@@ -217,13 +236,13 @@ def read_workload(params: Mapping[str, Any]) -> WorkloadSpec:
         vllm_args=tuple(params["vllm_args"]),
         env=_read_environment(params["env"]),
         image_pull_policy=params["image_pull_policy"],
-        image_pull_secrets=tuple(params["image_pull_secrets"]),
+        image_pull_secrets=_sorted(params["image_pull_secrets"]),
         resources=ResourcesSpec(**params["resources"]),
         placement=PlacementSpec(
             node_pools=tuple(params["node_pools"]),
             node_type=params["node_type"],
             spread=params["spread"],
-            exclude_machines=tuple(params["exclude_machines"]),
+            exclude_machines=_sorted(params["exclude_machines"]),
             tolerations=tuple(TolerationSpec(**toleration) for toleration in params["tolerations"]),
         ),
         labels=read_texts(params["labels"], "labels"),
@@ -242,9 +261,14 @@ def _read_serving(serving: Mapping[str, Any]) -> ServingSpec:
         access=serving["access"],
         port=serving["port"],
         external=serving["external"],
-        authorized_users=tuple(serving["authorized_users"]),
-        authorized_groups=tuple(serving["authorized_groups"]),
+        authorized_users=_sorted(serving["authorized_users"]),
+        authorized_groups=_sorted(serving["authorized_groups"]),
     )
+
+
+def _sorted(values: Iterable[T]) -> tuple[T, ...]:
+    """Return the values of a list whose order means nothing, each one once."""
+    return tuple(sorted(set(values)))
 
 
 def _read_environment(env: Mapping[str, Any]) -> dict[str, str | SecretReference]:

@@ -14,12 +14,15 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.error im
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import WARNING, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.environment import SCRATCH
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import PlatformTraits
-from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import WorkloadSpec
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
+    AUTHORIZED_GROUPS,
+    AUTHORIZED_USERS,
+    LEADER_READY,
+    NO_RESTART,
+    WorkloadSpec,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.vllm_command import STOP_SECONDS
 
-AUTHORIZED_USERS = "authorized_users"
-AUTHORIZED_GROUPS = "authorized_groups"
-LEADER_READY = "leader_ready"
 # Run:ai's limit for replicas of one workload.
 _MOST_REPLICAS = 1000
 _HIGHEST_ID = 2**31 - 1
@@ -66,6 +69,8 @@ def check_serving(spec: WorkloadSpec, traits: PlatformTraits) -> None:
             raise OptionError.of(
                 f"serving.{option}", f"It is empty, so that access {option} would let nobody in.", "Name at least one."
             )
+        if any(not member.strip() for member in members):
+            raise OptionError.of(f"serving.{option}", "A name in it is empty.", "Leave it out, or write the name.")
         if serving.access != option and members:
             raise OptionError.of(
                 f"serving.{option}",
@@ -77,7 +82,7 @@ def check_serving(spec: WorkloadSpec, traits: PlatformTraits) -> None:
 def check_identity(spec: WorkloadSpec) -> None:
     """Refuse identities that are none, and root."""
     ids = [("run_as.uid", spec.run_as.uid), ("run_as.gid", spec.run_as.gid)]
-    ids += [(f"run_as.supplemental_groups[{i}]", group) for i, group in enumerate(spec.run_as.supplemental_groups)]
+    ids += [("run_as.supplemental_groups", group) for group in spec.run_as.supplemental_groups]
     for option, number in ids:
         if not 0 <= number <= _HIGHEST_ID:
             raise OptionError.of(option, f"{number} is out of range.", f"Use 0 to {_HIGHEST_ID}.")
@@ -100,7 +105,7 @@ def check_group(spec: WorkloadSpec, traits: PlatformTraits) -> list[Finding]:
             "startup_deadlock",
         )
     findings = []
-    if spec.pods > 1 and spec.restart_policy == "none":
+    if spec.pods > 1 and spec.restart_policy == NO_RESTART:
         findings.append(
             Finding(
                 WARNING,
@@ -130,11 +135,11 @@ def check_volumes(spec: WorkloadSpec) -> None:
     seen: dict[str, int] = {}
     for index, volume in enumerate(spec.volumes):
         option = f"volumes[{index}]"
-        if not volume.claim:
-            raise OptionError.of(f"{option}.claim", "It is empty.", "Name an existing claim.")
         path = _normal(volume.path)
         if not volume.path.startswith("/") or ".." in volume.path.split("/"):
             raise OptionError.of(f"{option}.path", f"{volume.path!r} is not an absolute path.", "Write it like /data.")
+        if ":" in path:
+            raise OptionError.of(f"{option}.path", "Kubernetes takes no ':' in it.", "Use a path such as /data.")
         if path in _SYSTEM_FOLDERS or _on(path, _NEVER_BELOW):
             raise OptionError.of(
                 f"{option}.path",

@@ -22,12 +22,18 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan im
     PodField,
     Timeouts,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import SecretReference, WorkloadSpec
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
+    RAY,
+    SecretReference,
+    WorkloadSpec,
+)
 
 # A private writable folder of the pod; gone with the pod.
 SCRATCH = "/scratch"
 _CACHE = f"{SCRATCH}/.cache"
 
+# Bytes of "NAME=value" with its closing NUL that Linux hands to a process (MAX_ARG_STRLEN: 32 pages of 4 KiB).
+LONGEST_VARIABLE = 128 * 1024
 # What Kubernetes accepts as the name of a variable.
 _NAME = re.compile(r"[-._A-Za-z][-._A-Za-z0-9]*")
 # Set by the group controller, by Run:ai and by the plan itself in every container.
@@ -96,7 +102,7 @@ def _own(spec: WorkloadSpec, timeouts: Timeouts) -> tuple[dict[str, EnvironmentV
         texts[name] = ("1", "the model is a local path: nothing may be looked up on the internet")
     for name in ("VLLM_NO_USAGE_STATS", "DO_NOT_TRACK"):
         texts[name] = ("1", "no usage reports leave the cluster")
-    if spec.distributed_executor_backend == "ray":
+    if spec.distributed_executor_backend == RAY:
         texts["RAY_USAGE_STATS_ENABLED"] = ("0", "no usage reports leave the cluster")
     texts["VLLM_ENGINE_READY_TIMEOUT_S"] = (
         str(timeouts.engine_ready),
@@ -116,7 +122,7 @@ def _add_fabric(spec: WorkloadSpec, variables: dict[str, EnvironmentVariable], d
     for index, variable in enumerate(spec.fabric.variables if spec.fabric else ()):
         option = f"fabric.variables[{index}]"
         _check_name(variable.name, f"{option}.name")
-        _check_value(variable.value, f"{option}.value")
+        _check_variable(variable.name, variable.value, f"{option}.value")
         source = f" ({variable.source})" if variable.source else ""
         variables[variable.name] = EnvironmentVariable(variable.name, variable.value)
         decisions[variable.name] = Decision(
@@ -164,9 +170,7 @@ def _check_user_names(spec: WorkloadSpec) -> None:
         _check_name(name, f"env.{name}")
         value = spec.env[name]
         if isinstance(value, str):
-            _check_value(value, f"env.{name}")
-        elif not value.secret or not value.key:
-            raise OptionError.of(f"env.{name}", "The reference lacks a name.", "Write {secret: ..., key: ...}.")
+            _check_variable(name, value, f"env.{name}")
 
 
 def _check_name(name: str, option: str) -> None:
@@ -183,9 +187,17 @@ def _check_name(name: str, option: str) -> None:
         )
 
 
-def _check_value(value: str, option: str) -> None:
+def _check_variable(name: str, value: str, option: str) -> None:
     if "\0" in value:
         raise OptionError.of(option, "The value contains a NUL character, which no process can be given.", "Remove it.")
+    size = len(f"{name}={value}\0".encode("utf-8", "surrogateescape"))
+    if size > LONGEST_VARIABLE:
+        raise OptionError.of(
+            option,
+            f"It has {size} bytes with its name; Linux starts no process with a variable of more than "
+            f"{LONGEST_VARIABLE}.",
+            "Put it into a file on a volume.",
+        )
 
 
 def _shown(name: str, value: str | SecretReference) -> str:

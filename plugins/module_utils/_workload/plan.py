@@ -43,7 +43,7 @@ class PlatformTraits:
 
 @dataclass(frozen=True)
 class Decision:
-    """One decided value: ``source`` is ``user``, ``plan`` or ``applied`` (kept from what runs)."""
+    """One decided value: ``source`` is ``user`` or ``plan``."""
 
     name: str
     value: Any

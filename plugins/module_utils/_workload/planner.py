@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import (
     WARNING,
     Finding,
     most_severe_first,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._workload import checks
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.cluster_checks import check_cluster
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.environment import SCRATCH, build_environment
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.naming import check_name
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import (
@@ -29,7 +29,13 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan im
     PodTemplate,
     ReadinessProbe,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import WorkloadSpec
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
+    AUTHENTICATED_USERS,
+    AUTHORIZED_GROUPS,
+    AUTHORIZED_USERS,
+    NO_RESTART,
+    WorkloadSpec,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.timeouts import (
     decide_timeouts,
     readiness_probe,
@@ -50,7 +56,7 @@ _API_KEY = "VLLM_API_KEY"
 _MODELS_PATH = "/v1/models"
 _HEALTH_PATH = "/health"
 # Access modes whose callers send the platform's own token in the header that vLLM's key needs.
-_PLATFORM_TOKEN_MODES = ("authenticated_users", checks.AUTHORIZED_USERS, checks.AUTHORIZED_GROUPS)
+_PLATFORM_TOKEN_MODES = (AUTHENTICATED_USERS, AUTHORIZED_USERS, AUTHORIZED_GROUPS)
 
 
 def plan_workload(spec: WorkloadSpec, traits: PlatformTraits) -> Plan:
@@ -66,9 +72,10 @@ def plan_workload(spec: WorkloadSpec, traits: PlatformTraits) -> Plan:
     findings += [*version_findings, *checks.check_group(spec, traits)]
     commands = build_commands(spec, traits, topology, timeouts, features_of(version))
     environment = build_environment(spec, timeouts)
+    check_cluster(spec)
     probe = _probe(spec)
     annotations, annotation_findings = _annotations(spec)
-    resources = _extended_resources(spec)
+    resources = dict(spec.fabric.resources) if spec.fabric else {}
     findings += [*commands.findings, *environment.findings, *annotation_findings, *_api_key_findings(spec)]
     decisions += [
         Decision("vllm_version", version_text(version), *_version_reason(spec)),
@@ -134,20 +141,12 @@ def _group_decisions(spec: WorkloadSpec, probe: ReadinessProbe | None) -> list[D
     if spec.pods > 1:
         restart = (
             "the whole group restarts when one pod fails: ranks cannot join a running group"
-            if spec.restart_policy != "none"
+            if spec.restart_policy != NO_RESTART
             else "as given"
         )
         decisions.append(Decision("restart_policy", spec.restart_policy, restart, "user"))
         decisions.append(Decision("startup_policy", spec.startup_policy, "when followers are created", "user"))
     return decisions
-
-
-def _extended_resources(spec: WorkloadSpec) -> Mapping[str, int]:
-    resources = dict(spec.fabric.resources) if spec.fabric else {}
-    for name, count in resources.items():
-        if not name or count < 1:
-            raise OptionError.of("fabric.resources", f"{name!r}: {count} is no amount of a resource.", "Use 1 or more.")
-    return resources
 
 
 def _annotations(spec: WorkloadSpec) -> tuple[Mapping[str, str], list[Finding]]:

@@ -13,6 +13,34 @@ from dataclasses import dataclass, field
 
 from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric import FabricDecision
 
+# The words of the options that decide something: their other places use these.
+PUBLIC = "public"
+AUTHENTICATED_USERS = "authenticated_users"
+AUTHORIZED_USERS = "authorized_users"
+AUTHORIZED_GROUPS = "authorized_groups"
+ACCESS_MODES = (PUBLIC, AUTHENTICATED_USERS, AUTHORIZED_USERS, AUTHORIZED_GROUPS)
+
+MULTIPROCESSING = "mp"
+RAY = "ray"
+BACKENDS = (MULTIPROCESSING, RAY)
+
+RECREATE_GROUP = "recreate_group"
+NO_RESTART = "none"
+RESTART_POLICIES = (RECREATE_GROUP, NO_RESTART)
+
+LEADER_CREATED = "leader_created"
+LEADER_READY = "leader_ready"
+STARTUP_POLICIES = (LEADER_CREATED, LEADER_READY)
+
+NO_SPREAD = "none"
+PREFERRED = "preferred"
+REQUIRED = "required"
+SPREADS = (NO_SPREAD, PREFERRED, REQUIRED)
+
+AS_INFERENCE = "inference"
+AS_DISTRIBUTED = "distributed"
+SINGLE_POD_KINDS = (AS_INFERENCE, AS_DISTRIBUTED)
+
 
 @dataclass(frozen=True)
 class SecretReference:
@@ -86,7 +114,7 @@ class PlacementSpec:
 
     node_pools: tuple[str, ...] = ()
     node_type: str | None = None
-    spread: str = "preferred"
+    spread: str = PREFERRED
     exclude_machines: tuple[str, ...] = ()
     tolerations: tuple[TolerationSpec, ...] = ()
 
@@ -111,7 +139,7 @@ class WorkloadSpec:
     pipeline_parallel_size: int | None = None
     data_parallel_size: int | None = None
     allow_cross_pod_tp: bool = False
-    distributed_executor_backend: str = "mp"
+    distributed_executor_backend: str = MULTIPROCESSING
     vllm_version: str | None = None
     vllm_args: tuple[str, ...] = ()
     env: Mapping[str, str | SecretReference] = field(default_factory=dict)
@@ -121,8 +149,8 @@ class WorkloadSpec:
     placement: PlacementSpec = field(default_factory=PlacementSpec)
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
-    restart_policy: str = "recreate_group"
-    startup_policy: str = "leader_created"
+    restart_policy: str = RECREATE_GROUP
+    startup_policy: str = LEADER_CREATED
     readiness_probe: bool = True
-    single_pod_as: str = "inference"
+    single_pod_as: str = AS_INFERENCE
     start_timeout: int = 3600

@@ -26,15 +26,15 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan im
     Timeouts,
     Topology,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import WorkloadSpec
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
+    MULTIPROCESSING,
+    RAY,
+    WorkloadSpec,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.vllm_versions import (
     VllmFeatures,
     version_text,
 )
-
-MULTIPROCESSING = "mp"
-RAY = "ray"
-BACKENDS = (MULTIPROCESSING, RAY)
 
 _SERVE = ("vllm", "serve")
 # vLLM's own default of --master-port, said aloud because network policies have to name it.
@@ -103,10 +103,6 @@ def build_commands(
 def check_backend(spec: WorkloadSpec, topology: Topology, features: VllmFeatures) -> None:
     """Refuse (``OptionError``) a backend that the image's vLLM does not have or that cannot do the layout."""
     option, version = "distributed_executor_backend", version_text(features.version)
-    if spec.distributed_executor_backend not in BACKENDS:
-        raise OptionError.of(
-            option, f"{spec.distributed_executor_backend!r} is unknown.", f"Use {' or '.join(BACKENDS)}."
-        )
     if spec.pods == 1:
         return
     if spec.distributed_executor_backend == MULTIPROCESSING:

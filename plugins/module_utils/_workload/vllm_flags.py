@@ -58,7 +58,7 @@ _INSTEAD = {flag: instead for flags, instead in _REFUSED.items() for flag in fla
 REFUSED_FLAGS = frozenset(_INSTEAD)
 _LONG = tuple(flag for flag in _INSTEAD if flag.startswith("--"))
 # One-letter flags take their value without a space.
-_ATTACHED = re.compile(r"(-[nr])\d+")
+_ATTACHED = re.compile(r"(-[nr])(\d+)")
 _NUMBER = re.compile(r"-\d+(\.\d+)?")
 
 # Only the leader has an HTTP server; with --headless vLLM refuses this flag.
@@ -76,6 +76,15 @@ def flag_of(word: str) -> str | None:
     if name.startswith("--"):
         return name.partition(".")[0].replace("_", "-")
     return name.partition(".")[0]
+
+
+def value_in(word: str) -> str | None:
+    """Return the value that a flag carries in its own word (``--flag=value``, ``-n2``), or ``None``."""
+    attached = _ATTACHED.fullmatch(word)
+    if attached:
+        return attached.group(2)
+    _name, equals, value = word.partition("=")
+    return value if equals else None
 
 
 def refused_flag(flag: str) -> str | None:
@@ -112,8 +121,8 @@ def given_value(words: Sequence[str], flag: str) -> str | None:
     for index, word in enumerate(words):
         if flag_of(word) != flag:
             continue
-        _name, equals, value = word.partition("=")
-        if equals:
+        value = value_in(word)
+        if value is not None:
             return value
         following = words[index + 1] if index + 1 < len(words) else ""
         return following if following and flag_of(following) is None else ""

@@ -8,17 +8,22 @@ The sandbox holds the k-th request while the test kills, so that every moment be
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from multiprocessing.queues import Queue
 from typing import Any
 
 import pytest
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import InterruptedByParent
+from ansible_collections.gpuops.inference.plugins.plugin_utils import _in_process
 from support.modules import run_module
 from support.playbook import Playbooks, wait_for_end
 from support.results import went_well
-from support.sandbox import WRITES, SandboxHandle
+from support.sandbox import WRITES, SandboxHandle, until
 
 Apply = Callable[..., dict[str, Any]]
 TASK = "gpuops.inference.vllm_workload"
@@ -52,15 +57,16 @@ SCENARIOS = {
     ),
     "stop": Scenario({"state": "stopped"}, 5, (4,), {}, spec={"replicas": 0}),
 }
-PLAYED = ("create", "recreate", "scale", "delete")
+# Played by a real ansible-playbook, from which request on: those before are the same as in "recreate".
+PLAYED = {"create": 1, "recreate": 1, "scale": 6, "delete": 4}
 
 
-def moments(*names: str) -> list[Any]:
-    """Return every request of these scenarios as a test case."""
+def moments() -> list[Any]:
+    """Return the requests at which a real play is killed."""
     return [
         pytest.param(name, number, id=f"{name}-{number}")
-        for name in names
-        for number in range(1, SCENARIOS[name].requests + 1)
+        for name, first in PLAYED.items()
+        for number in range(first, SCENARIOS[name].requests + 1)
     ]
 
 
@@ -107,7 +113,7 @@ def test_the_cases_below_cover_every_request(quick: SandboxHandle, apply: Apply,
     assert scenario.requests >= min(writes[-1] + 1, len(methods)), f"SCENARIOS is out of date: {methods}"
 
 
-@pytest.mark.parametrize(("name", "number"), moments(*PLAYED))
+@pytest.mark.parametrize(("name", "number"), moments())
 def test_what_a_killed_ansible_playbook_leaves_behind_sends_nothing_more(
     quick: SandboxHandle, apply: Apply, playbooks: Playbooks, name: str, number: int
 ) -> None:
@@ -180,6 +186,50 @@ def test_a_play_whose_whole_tree_is_killed_converges(
     playbooks.run(tasks).check()
     assert len(quick.living(workload)) == scenario.living
     assert playbooks.run(tasks).check().changed == 0
+
+
+def start_a_worker_that_outlives(reports: Queue[str]) -> None:
+    """Start a process that sets up its check only once this one, which kills itself, is gone."""
+    get_context("fork").Process(target=check_as_an_orphan, args=(os.getpid(), reports)).start()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def check_as_an_orphan(parent: int, reports: Queue[str]) -> None:
+    """Wait until the parent is gone, then report what the check of an action plugin says."""
+    until(lambda: os.getppid() != parent, "the parent is gone")
+    try:
+        _in_process._parent_check()()
+        reports.put("goes on")
+    except InterruptedByParent:
+        reports.put("stops")
+
+
+def test_a_worker_whose_ansible_playbook_was_killed_before_the_task_began_sends_nothing() -> None:
+    context = get_context("fork")
+    reports: Queue[str] = context.Queue()
+    process = context.Process(target=start_a_worker_that_outlives, args=(reports,))
+    process.start()
+    assert reports.get(timeout=60) == "stops"
+    process.join()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_play_that_is_told_to_end_sends_nothing_more(
+    quick: SandboxHandle, apply: Apply, playbooks: Playbooks, number: signal.Signals
+) -> None:
+    scenario = SCENARIOS["recreate"]
+    workload = prepare(quick, apply, scenario)
+    quick.add_fault({"type": "hold"}, "DELETE", "/workloads/")
+    play = playbooks.start([{TASK: quick.workload(workload, **scenario.task)}])
+    quick.until_hit()
+    below = play.descendants()
+    play.process.send_signal(number)
+    play.process.wait(60)
+    ended = time.time()
+    quick.forget_faults()
+    wait_for_end(below)
+    assert [entry for entry in quick.requests() if entry["at"] > ended] == []
+    check_convergence(quick, apply, scenario, workload)
 
 
 def test_a_creation_of_a_killed_play_that_arrives_after_the_next_run_is_not_doubled(

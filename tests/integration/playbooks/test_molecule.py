@@ -36,6 +36,7 @@ def test_the_scenario_passes(tmp_path: Path, checkout_link: Path) -> None:
         capture_output=True,
         text=True,
         timeout=SECONDS,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "default > idempotence: Executed: Successful" in done.stdout + done.stderr

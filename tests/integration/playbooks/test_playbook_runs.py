@@ -112,7 +112,7 @@ def test_check_mode_shows_the_plan_and_writes_nothing(sandbox: SandboxHandle, wo
         assert "\nNCCL" not in lines
     with_difference = workloads.play(DEPLOY, "--check", "--diff").check()
     assert "tensor_parallel_size =" not in verdict(with_difference, workloads.names[0])
-    assert '"tensor_parallel_size": "2: ' in with_difference.stdout
+    assert "all 2 GPUs of a pod" in with_difference.stdout
 
 
 def test_check_mode_says_that_a_change_needs_permission(sandbox: SandboxHandle, workloads: Workloads) -> None:
@@ -120,7 +120,7 @@ def test_check_mode_says_that_a_change_needs_permission(sandbox: SandboxHandle, 
     workloads.play(DEPLOY, "--limit", one).check()
     workloads.variables["gpuops_port"] = 8001
     lines = verdict(workloads.play(DEPLOY, "--check", "--limit", one).check(), one)
-    assert "needs gpuops_on_disruption=allow" in lines
+    assert "It will be refused unless you set on_disruption: allow" in lines
     assert "spec.servingPort.port: 8000 -> 8001 (wanted)" in lines
     refused = workloads.play(DEPLOY, "--limit", one)
     assert refused.rc != 0

@@ -62,6 +62,7 @@ ONE_ENGINE_WAYS: dict[str, tuple[str, str]] = {
     ),
     "one script for all": (SCRIPT_FOR_ALL, SCRIPT_FOR_ALL),
     "fixed ranks": (f"{SERVE} -tp 2 -pp 2 -n 2 -r 0", f"{SERVE} -tp 2 -pp 2 -n 2 -r 1 --headless"),
+    "ranks without a space": (f"{SERVE} -tp 2 -pp 2 -n2 -r0", f"{SERVE} -tp 2 -pp 2 -n2 -r1 --headless"),
     "ray script": (RAY_LEADER, RAY_FOLLOWER),
     "ray by hand": (f"bash -ec '{RAY_HEAD}'", "ray start --address=$(LWS_LEADER_ADDRESS):6379 --block"),
     "wrapped": (f"env A=b {SERVE} -tp 2 -pp 2 -n 2 -r 0", f"numactl -l {SERVE} -tp 2 -pp 2 -n 2 -r 1"),

@@ -17,8 +17,10 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.workload
     read_workload,
     workload_arguments,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import TRAITS
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import to_plain
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.planner import plan_workload
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import SecretReference
 
 
@@ -99,7 +101,7 @@ def test_a_reference_to_a_secret_stays_a_reference() -> None:
         ({"env": {"A": {"secret": "x"}}}, "env.A"),
         ({"env": {"A": ["x"]}}, "env.A"),
         ({"labels": {"team": ["x"]}}, "labels.team"),
-        ({"fabric": {"kind": "tcp", "resources": {"rdma/ib": 0}}}, "fabric.resources.rdma/ib"),
+        ({"fabric": {"kind": "tcp", "resources": {"rdma/ib": "1.5"}}}, "fabric.resources.rdma/ib"),
         ({"fabric": {"kind": "tcp", "resources": {"rdma/ib": "many"}}}, "fabric.resources.rdma/ib"),
     ],
 )
@@ -108,6 +110,68 @@ def test_a_value_without_meaning_is_refused_by_name(changes: dict[str, Any], opt
         read_workload(validated(**changes))
     assert caught.value.findings[0].object == option
     assert caught.value.message.startswith(f"{option}: ")
+
+
+@pytest.mark.parametrize(
+    ("option", "empty"), [("model", None), ("serving", None), ("image", None), ("image", "")], ids=str
+)
+def test_what_a_workload_cannot_do_without_is_missed_by_name(option: str, empty: Any) -> None:
+    params = validated()
+    params[option] = empty
+    with pytest.raises(OptionError) as caught:
+        read_workload(params)
+    assert caught.value.findings[0].object == option
+    assert caught.value.findings[0].cause == "missing_option"
+
+
+def nothings(spec: Mapping[str, Any], within: str = "") -> list[tuple[str, Any]]:
+    """Return every option, nested ones dotted, with everything that stands for nothing."""
+    found: list[tuple[str, Any]] = []
+    for name, option in spec.items():
+        found += [(f"{within}{name}", nothing) for nothing in (None, "", [], {})]
+        if "options" in option and option["type"] == "dict":
+            found += nothings(option["options"], f"{within}{name}.")
+    return found
+
+
+@pytest.mark.parametrize(("option", "nothing"), nothings(workload_arguments().argument_spec), ids=str)
+def test_nothing_given_for_an_option_is_a_workload_or_one_clear_message(option: str, nothing: Any) -> None:
+    name, _dot, part = option.partition(".")
+    given: Any = BASE.get(name) or {"kind": "tcp"}
+    params = {**BASE, name: {**given, part: nothing} if part else nothing}
+    if workload_arguments().shape_error(params) is not None:
+        return
+    result = ArgumentSpecValidator(**workload_arguments().keywords()).validate(params)
+    if result.error_messages:
+        return
+    try:
+        read_options(result.validated_parameters)
+        plan_workload(read_workload(to_plain(result.validated_parameters)), TRAITS)
+    except OptionError as error:
+        assert error.findings[0].object.split(".")[0].split("[")[0] == name, error.message
+
+
+def test_the_order_of_what_has_no_order_is_no_change() -> None:
+    orders = [
+        read_workload(
+            validated(
+                serving={"access": "authorized_users", "authorized_users": users},
+                run_as={"supplemental_groups": groups},
+                image_pull_secrets=secrets,
+                exclude_machines=secrets,
+            )
+        )
+        for users, groups, secrets in (
+            (["a@example.com", "b@example.com"], [1, 20, 3], ["x", "y"]),
+            (["b@example.com", "a@example.com", "b@example.com"], [3, 1, 20], ["y", "x"]),
+        )
+    ]
+    assert orders[0] == orders[1]
+    assert orders[0].run_as.supplemental_groups == (1, 3, 20)
+
+
+def test_the_order_of_node_pools_stays_as_given() -> None:
+    assert read_workload(validated(node_pools=["b", "a"])).placement.node_pools == ("b", "a")
 
 
 @pytest.mark.parametrize("option", ["schedule_timeout", "start_timeout", "delete_timeout"])

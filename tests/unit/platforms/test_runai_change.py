@@ -76,7 +76,8 @@ class TestChange:
         server.on("PATCH", SINGLE, Answer(202, {}))
         wanted = rendered(pods=1, env={"A": "1"}, image="registry.example.com/vllm-openai:v0.34.0")
         record = record_of(wanted)
-        platform.change(live, wanted, ["spec.image", "spec.nodeType"], record)
+        assert rules.record_field == "spec.environmentVariables"
+        platform.change(live, wanted, ["spec.image", "spec.nodeType", rules.record_field], record)
         sent = server.matching("PATCH", SINGLE)[0].json()["spec"]
         assert set(sent) == {"image", "environmentVariables", "nodeType"}
         assert sent["environmentVariables"][:-1] == wanted.body["spec"]["environmentVariables"]

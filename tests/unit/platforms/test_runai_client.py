@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import PlatformUnreachable
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import RunaiConnection
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import (
     DoubtfulAnswer,
@@ -47,9 +48,10 @@ def test_filters_are_one_parameter_with_encoded_terms(server: ScriptedServer, cl
     assert asked.query["filterBy"] == ["name==my-llm,projectName==my project & co"]
 
 
-def test_a_comma_in_a_filter_is_refused() -> None:
+@pytest.mark.parametrize("project", ["x,clusterId==y", "", " "])
+def test_a_filter_that_could_mean_something_else_is_refused(project: str) -> None:
     with pytest.raises(OptionError) as caught:
-        filter_query(name="a", projectName="x,clusterId==y")
+        filter_query(name="a", projectName=project)
     assert caught.value.findings[0].object == "project"
 
 
@@ -172,12 +174,37 @@ def test_redirects_are_an_error_that_shows_no_path(server: ScriptedServer, clien
 def test_a_control_plane_that_stays_away(runai: RunaiConnection, host: Host, retry: Retry, time: FakeTime) -> None:
     client = RunaiClient(replace(runai, url="http://localhost:1"), host, retry=retry)
     began = time.now
-    with pytest.raises(GpuopsError) as caught:
+    with pytest.raises(PlatformUnreachable) as caught:
         client.workloads("a", "p")
     finding = caught.value.findings[0]
     assert (finding.cause, finding.object) == ("control_plane_unreachable", "runai_url")
     assert "http://localhost:1: the connection was refused." in finding.evidence
     assert time.now - began <= 120
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_a_control_plane_that_stays_out_of_order(server: ScriptedServer, client: RunaiClient, status: int) -> None:
+    server.on("GET", WORKLOADS, Answer(status))
+    with pytest.raises(PlatformUnreachable, match=f"refused to look up workload a \\({status}\\)"):
+        client.workloads("a", "p")
+
+
+def test_what_no_later_request_can_change_is_no_outage(runai: RunaiConnection, host: Host, retry: Retry) -> None:
+    client = RunaiClient(replace(runai, url="http://two words"), host, retry=retry)
+    with pytest.raises(GpuopsError) as caught:
+        client.workloads("a", "p")
+    assert caught.value.findings[0].cause == "control_plane_unreachable"
+    assert not isinstance(caught.value, PlatformUnreachable)
+
+
+def test_requests_can_be_bounded_together(
+    server: ScriptedServer, client: RunaiClient, retry: Retry, time: FakeTime
+) -> None:
+    server.on("GET", WORKLOADS, Silence())
+    began = time.now
+    with retry.within(1), pytest.raises(PlatformUnreachable, match="no answer within 1 s"):
+        client.workloads("a", "p")
+    assert time.now - began <= 1
 
 
 class TestCreation:

@@ -27,6 +27,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
     RECORD_VARIABLE,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import hash_clear_value
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import ServingSpec
 from hypothesis import given
 from hypothesis import strategies as st
 from runai_examples import infiniband, record_of, rendered, with_nulls
@@ -41,6 +42,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"pods": 1},
     {"pods": 1, "single_pod_as": "distributed"},
     {"fabric": infiniband(), "env": {"A": "1"}},
+    {"serving": ServingSpec("authorized_users", authorized_users=("a@example.com", "b@example.com"))},
 ]
 
 
@@ -49,6 +51,7 @@ def returned(spec: Any) -> dict[str, Any]:
     spec = with_nulls(copy.deepcopy(spec))
     spec["category"] = "Deploy"
     spec.setdefault("priorityClass", "very-high")
+    spec["servingPort"]["authorizedUsers"] = (spec["servingPort"].get("authorizedUsers") or [])[::-1]
     for pod in [spec[role] for role in ("leader", "worker") if role in spec] or [spec]:
         pod["environmentVariables"].insert(0, {"name": "POLICY", "value": "x", "exclude": False})
         pod["environmentVariables"].reverse()

@@ -101,7 +101,7 @@ class TestCreate:
         began = time.now
         error = failure(lambda: platform.create(WORKLOAD, RECORD))
         assert cause(error) == "creation_unconfirmed"
-        assert "It was not created." in error.message
+        assert "Most likely it was not created." in error.message
         assert server.count("POST", CREATE) == 1
         assert time.now - began < 20
 
@@ -118,6 +118,21 @@ class TestCreate:
         server.on("POST", CREATE, gone)
         assert platform.create(WORKLOAD, RECORD).handle == WORKLOAD_ID
         assert server.count("POST", CREATE) == 1
+
+    @pytest.mark.parametrize("away", [Answer(503), Reset()])
+    def test_doubt_stays_where_nobody_can_be_asked(
+        self, server: ScriptedServer, platform: RunaiPlatform, time: FakeTime, away: Any
+    ) -> None:
+        server.on("POST", CREATE, Answer(503))
+        server.on("GET", LIST, away)
+        began = time.now
+        error = failure(lambda: platform.create(WORKLOAD, RECORD))
+        assert error.findings[0].cause == "creation_unconfirmed"
+        assert len(error.findings) == 2
+        assert "may be under way" in error.message
+        assert "not created" not in error.message
+        assert server.count("POST", CREATE) == 1
+        assert time.now - began < 130
 
     @pytest.mark.parametrize("status", [409, 400])
     def test_another_run_won_with_the_same_settings(

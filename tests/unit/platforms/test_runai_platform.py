@@ -19,7 +19,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.error im
     OptionError,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
-from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import PlacementSpec, ServingSpec
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
+    PlacementSpec,
+    ServingSpec,
+    VolumeSpec,
+)
 from runai_examples import (
     CLUSTER_ID,
     NAME,
@@ -73,9 +77,12 @@ class TestFind:
         assert [asked.path for asked in server.asked] == ["/api/v2/token", LIST, ONE]
         assert platform.target().sentence() == f"runai at {server.url} (project {PROJECT}, namespace {NAMESPACE})"
 
-    def test_nothing_of_that_name_costs_one(self, server: ScriptedServer, platform: RunaiPlatform) -> None:
+    def test_nothing_of_that_name_in_a_project_that_is_there(
+        self, server: ScriptedServer, platform: RunaiPlatform
+    ) -> None:
         assert platform.find(NAME) is None
-        assert [asked.path for asked in server.asked] == ["/api/v2/token", LIST]
+        assert platform.find(NAME) is None
+        assert [asked.path for asked in server.asked] == ["/api/v2/token", LIST, PROJECTS, LIST]
 
     @pytest.mark.parametrize(
         "changes", [{"name": f"{NAME}-2"}, {"projectName": "other"}, {"deletedAt": "2026-11-23T16:00:00Z"}]
@@ -182,10 +189,38 @@ class TestCheck:
             return Answer(200, {"projects": [project(name=name) for name in names]})
 
         server.on("GET", PROJECTS, projects)
+        assert cause(failure(lambda: platform.find(NAME))) == "project_not_found"
         error = failure(lambda: platform.check(recipe_plan()))
         assert cause(error) == "project_not_found"
         assert "my-project-2" in error.message
         assert "billing" not in error.message
+
+    @pytest.mark.parametrize(
+        ("pods", "fits", "too_much", "limit"), [(2, 50_000, 70_000, "250000"), (1, 30_000, 65_000, "131072")]
+    )
+    def test_a_record_that_does_not_fit_is_refused_before_anything_is_written(
+        self, platform: RunaiPlatform, pods: int, fits: int, too_much: int, limit: str
+    ) -> None:
+        assert "record_too_large" not in self.findings(platform, pods=pods, annotations={"note": "x" * fits})
+        finding = self.findings(platform, pods=pods, annotations={"note": "x" * too_much})["record_too_large"]
+        assert (finding.severity, finding.object) == ("error", "annotations")
+        assert limit in finding.evidence
+
+    def test_long_values_of_variables_are_hashed_and_fit(self, platform: RunaiPlatform) -> None:
+        env = {f"A{index}": "x" * 100_000 for index in range(4)}
+        assert "record_too_large" not in self.findings(platform, pods=1, env=env)
+
+    @pytest.mark.parametrize(
+        ("option", "name"),
+        [("labels", "app.kubernetes.io/managed-by"), ("labels", "run.ai/role"), ("annotations", "gpuops.inference/x")],
+    )
+    def test_our_own_marks_are_not_the_users(self, platform: RunaiPlatform, option: str, name: str) -> None:
+        finding = self.findings(platform, **{option: {name: "mine"}})["reserved_name"]
+        assert (finding.severity, finding.object) == ("error", f"{option}.{name}")
+
+    def test_a_claim_that_the_api_does_not_take(self, platform: RunaiPlatform) -> None:
+        finding = self.findings(platform, volumes=(VolumeSpec("a" * 64, "/data"),))["name_too_long"]
+        assert (finding.severity, finding.object) == ("error", "volumes[0].claim")
 
     def test_credentials_that_see_no_project(self, server: ScriptedServer, platform: RunaiPlatform) -> None:
         server.on("GET", PROJECTS, Answer(200, {"projects": []}))

@@ -59,6 +59,15 @@ def test_a_hanging_server_answers_nothing_and_does_nothing(client: Client) -> No
     assert names(client) == []
 
 
+def test_what_is_held_is_done_once_the_rules_are_removed_even_if_the_client_has_gone(client: Client) -> None:
+    fault(client, {"type": "hold"}, method="POST", path_regex="distributed-inferences$")
+    with pytest.raises(httpx.ReadTimeout):
+        client.call("POST", DISTRIBUTED, json=distributed_body(), timeout=0.5)
+    assert names(client) == []
+    client.running.admin("DELETE", "/faults")
+    assert eventually(lambda: names(client)) == ["my-llm"]
+
+
 def test_a_delayed_answer_comes(client: Client) -> None:
     fault(client, {"type": "delay", "seconds": 0.1}, path_regex="projects")
     assert client.call("GET", PROJECTS).status_code == 200

@@ -65,7 +65,7 @@ FABRICS = st.one_of(
         kind=st.just("infiniband"),
         variables=st.lists(st.builds(FabricVariable, NAMES, ANY_TEXT), max_size=2).map(tuple),
         resources=st.dictionaries(mostly("rdma/ib"), rarely(st.just(1), st.integers(-1, 3)), max_size=1),
-        annotations=st.dictionaries(ANY_TEXT, ANY_TEXT, max_size=1),
+        annotations=st.dictionaries(mostly("k8s.v1.cni.cncf.io/networks"), ANY_TEXT, max_size=1),
     ),
 )
 SPECS = st.builds(
@@ -84,7 +84,7 @@ SPECS = st.builds(
     pipeline_parallel_size=SIZES,
     data_parallel_size=SIZES,
     allow_cross_pod_tp=st.booleans(),
-    distributed_executor_backend=mostly("mp", "ray"),
+    distributed_executor_backend=st.sampled_from(["mp", "ray"]),
     vllm_version=st.one_of(st.none(), mostly("0.33.0", "0.17.1")),
     vllm_args=st.lists(ARGUMENTS, max_size=4).map(tuple),
     env=ENV,

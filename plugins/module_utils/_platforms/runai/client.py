@@ -197,13 +197,14 @@ class RunaiClient:
 def filter_query(**terms: str) -> str:
     """Return ``filterBy`` with equality terms: one parameter, terms separated by commas, each one encoded.
 
-    How a comma inside a value would be written is not documented, so one is refused with ``OptionError``.
+    How a comma inside a value would be written is not documented, so one is refused with ``OptionError``, as is an
+    empty value.
     """
     for field, value in terms.items():
-        if "," in value:
+        if "," in value or not value.strip():
             raise OptionError.of(
                 "project" if field.startswith("project") else field,
-                f"{value!r} holds a comma, which the Run:ai API cannot look up.",
+                f"{value!r} cannot be looked up.",
                 "Names consist of lower-case letters, digits and hyphens.",
             )
     return "filterBy=" + ",".join(quote(f"{field}=={value}", safe="") for field, value in terms.items())

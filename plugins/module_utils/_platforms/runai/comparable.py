@@ -33,6 +33,7 @@ _DISTRIBUTED_PORT_DEFAULTS = {"protocol": "http", "authorizationType": "public",
 _INFERENCE_PORT_DEFAULTS = {"protocol": "http", "authorizationType": "public", "clusterLocalAccessOnly": False}
 _CLAIM_DEFAULTS = {"existingPvc": False, "readOnly": False}
 _PODS = ("leader", "worker")
+_MEMBERS = ("authorizedUsers", "authorizedGroups")
 
 
 def comparable(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,8 +59,16 @@ def _with_defaults(body: Mapping[str, Any]) -> dict[str, Any]:
     else:
         spec, ports = _pod_with_defaults(spec), _INFERENCE_PORT_DEFAULTS
     if isinstance(spec.get("servingPort"), dict):
-        spec["servingPort"] = {**ports, **spec["servingPort"]}
+        spec["servingPort"] = {**ports, **_without_order(spec["servingPort"])}
     return {"spec": spec}
+
+
+def _without_order(port: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a port whose users and groups are sorted: the API may give them back in any order."""
+    return {
+        name: sorted(value, key=str) if name in _MEMBERS and isinstance(value, list) else value
+        for name, value in port.items()
+    }
 
 
 def normalised(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import DELETING, LiveWorkload
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
+    DELETING,
+    LiveWorkload,
+    PlatformUnreachable,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import (
     DoubtfulAnswer,
     RunaiClient,
@@ -31,12 +35,12 @@ _TRIES_FOR_A_FREE_NAME = (1.0, 2.0, 4.0, 8.0, 15.0)
 
 @dataclass(frozen=True)
 class Creation:
-    """A workload to create: ``body`` as it is sent; ``is_ours`` says whether a live workload is just what is wanted."""
+    """A workload to create: ``body`` as it is sent; ``is_wanted`` says whether a live workload is just that."""
 
     kind: str
     name: str
     body: Mapping[str, Any]
-    is_ours: Callable[[LiveWorkload], bool]
+    is_wanted: Callable[[LiveWorkload], bool]
 
 
 class Creator:
@@ -79,14 +83,17 @@ class Creator:
         for delay in _LOOKS_AFTER_DOUBT:
             self._host.progress.say(f"no clear answer to the creation of {creation.name}: looking whether it exists")
             self._retry.pause(delay)
-            found = self._find(creation.name)
+            try:
+                found = self._find(creation.name)
+            except PlatformUnreachable as failed:
+                raise _not_looked_up(creation.name, doubt, failed) from None
             if found is not None:
                 return self._taken(creation, found)
         raise _unconfirmed(creation.name, doubt)
 
     def _taken(self, creation: Creation, found: LiveWorkload) -> LiveWorkload:
         """Return what has the name if it is what was to be created; whoever created it, the wish is fulfilled."""
-        if found.phase != DELETING and creation.is_ours(found):
+        if found.phase != DELETING and creation.is_wanted(found):
             return found
         if found.phase == DELETING:
             evidence, hint = "a workload of this name is being deleted.", "Run again when it is gone."
@@ -109,10 +116,22 @@ def _unconfirmed(name: str, doubt: str) -> GpuopsError:
             "creation_unconfirmed",
             f"the control plane gave no clear answer to the creation ({doubt.rstrip('.')}), and {seconds:.0f} s later "
             "there is no such workload.",
-            "It was not created. Run again; if it appeared meanwhile, it is found and not doubled.",
+            "Most likely it was not created. Run again: should it appear after all, it is found and not doubled.",
             name,
         )
     )
+
+
+def _not_looked_up(name: str, doubt: str, failed: PlatformUnreachable) -> GpuopsError:
+    finding = Finding(
+        ERROR,
+        "creation_unconfirmed",
+        f"the control plane gave no clear answer to the creation ({doubt.rstrip('.')}), and then none to the question "
+        "whether the workload exists: its creation may be under way.",
+        "Run again when the control plane answers: the workload is then found by its name and not doubled.",
+        name,
+    )
+    return GpuopsError(finding.sentence(), [finding, *failed.findings])
 
 
 def _name_not_released(name: str, refused: ApiError) -> GpuopsError:

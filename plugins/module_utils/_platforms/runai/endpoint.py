@@ -72,8 +72,8 @@ class EndpointClient:
             raise Unreachable("the platform reports no address for the endpoint yet.")
         if not endpoint.external:
             raise Unreachable(
-                "the endpoint can be reached from inside the cluster only: set serving.external: true, or give a"
-                " kubeconfig of the same cluster.",
+                "the endpoint can be reached from inside the cluster only: with `serving.external: true` "
+                "it can be reached from here.",
                 NOT_REACHABLE_FROM_HERE,
             )
         token, credential = self._token_for(endpoint)

@@ -13,6 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import ReplicaLayout, RolePods
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.tolerant import (
+    mapping,
+    mappings,
+    whole_number,
+)
 
 
 def read_layout(body: Mapping[str, Any], replicas: int | None = None) -> ReplicaLayout:
@@ -21,22 +26,22 @@ def read_layout(body: Mapping[str, Any], replicas: int | None = None) -> Replica
     ``body`` is the workload as the API returns it, or its ``spec`` alone; fields may be missing or null.
     ``replicas`` (what the platform reports) wins over the body's own figure.
     """
-    spec = _mapping(body.get("spec")) or body
-    leader = _mapping(spec.get("leader"))
+    spec = mapping(body.get("spec")) or body
+    leader = mapping(spec.get("leader"))
     if not leader:
         # A single-pod inference has the fields of the pod directly in its spec.
-        minimum = _whole_number(_mapping(spec.get("autoscaling")).get("minReplicas"))
+        minimum = whole_number(mapping(spec.get("autoscaling")).get("minReplicas"), None)
         return ReplicaLayout(_role(spec, 1), None, _first(replicas, minimum, 1))
-    workers = _whole_number(spec.get("workers")) or 0
+    workers = whole_number(spec.get("workers"), 0)
     # Run:ai's `workers` do not count the leader, and the API does not let workers inherit from it.
-    follower = _role(_mapping(spec.get("worker")), workers) if workers > 0 else None
-    return ReplicaLayout(_role(leader, 1), follower, _first(replicas, _whole_number(spec.get("replicas")), 1))
+    follower = _role(mapping(spec.get("worker")), workers) if workers > 0 else None
+    return ReplicaLayout(_role(leader, 1), follower, _first(replicas, whole_number(spec.get("replicas"), None), 1))
 
 
 def _role(pod: Mapping[str, Any], pods: int) -> RolePods:
     """Read one role's pod description."""
     command = _words(pod.get("command"))
-    gpus = _whole_number(_mapping(pod.get("compute")).get("gpuDevicesRequest"))
+    gpus = whole_number(mapping(pod.get("compute")).get("gpuDevicesRequest"), None)
     return RolePods(pods, gpus, command + _words(pod.get("args")), not command, _environment(pod))
 
 
@@ -52,21 +57,11 @@ def _words(text: Any) -> tuple[str, ...]:
 
 def _environment(pod: Mapping[str, Any]) -> dict[str, str]:
     """Return the clear variables as the process sees them (``$$`` is the kubelet's way to write ``$``)."""
-    variables = pod.get("environmentVariables")
-    listed = [_mapping(variable) for variable in variables] if isinstance(variables, (list, tuple)) else []
     return {
         str(variable["name"]): str(variable["value"]).replace("$$", "$")
-        for variable in listed
+        for variable in mappings(pod.get("environmentVariables"))
         if variable.get("name") and variable.get("value") is not None
     }
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _whole_number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _first(*numbers: int | None) -> int:

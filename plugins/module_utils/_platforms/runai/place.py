@@ -70,10 +70,6 @@ class Place:
             self._clusters = self._visible_clusters()
         return self._clusters.get(handle)
 
-    def known_project(self) -> Project | None:
-        """Return the project if it has been looked up already."""
-        return self._project
-
     def known_cluster(self, handle: str | None) -> Cluster | None:
         """Return the cluster if it has been looked up already."""
         return self._clusters.get(handle) if self._clusters and handle else None

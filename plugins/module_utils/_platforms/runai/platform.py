@@ -105,7 +105,10 @@ class RunaiPlatform:
         return self._retry.within(seconds)
 
     def find(self, name: str) -> LiveWorkload | None:
-        """Return the workload of this name: one request for the list, one for what it consists of."""
+        """Return the workload of this name: one request for the list, one for what it consists of.
+
+        Where there is none, the project is looked up (once) and an unknown one refused.
+        """
         entries = [
             entry
             for entry in self._client.workloads(name, self._project_name)
@@ -115,6 +118,8 @@ class RunaiPlatform:
         ]
         self._verify_cluster(str(entries[0].get("clusterId") or "") if entries else None)
         if not entries:
+            # A project that is not there lists nothing either: that is no answer to the question.
+            self._place.project()
             return None
         # A name can be held by one that is being deleted and by its successor.
         entry = min(entries, key=lambda one: observe.phase_of(one) == DELETING)
@@ -254,14 +259,14 @@ class RunaiPlatform:
         return observe.live_workload(name, str(entry.get("type") or "unknown"), entry, None)
 
     def _create(
-        self, kind: str, name: str, spec: Mapping[str, Any], is_ours: Callable[[LiveWorkload], bool]
+        self, kind: str, name: str, spec: Mapping[str, Any], is_wanted: Callable[[LiveWorkload], bool]
     ) -> LiveWorkload:
         project = self._place.project()
         self._namespace = project.namespace or self._namespace
         self._verify_cluster(project.cluster)
         body = {"name": name, "projectId": project.handle, "clusterId": project.cluster, "spec": dict(spec)}
         self._before_write(name, kind)
-        made = Creator(self._client, self._host, self._retry, self.find).create(Creation(kind, name, body, is_ours))
+        made = Creator(self._client, self._host, self._retry, self.find).create(Creation(kind, name, body, is_wanted))
         if isinstance(made, LiveWorkload):
             return made
         described = {**made, "spec": made["spec"] if isinstance(made.get("spec"), Mapping) else spec}

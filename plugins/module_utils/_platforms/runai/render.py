@@ -43,6 +43,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan im
     ReadinessProbe,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
+    AS_DISTRIBUTED,
     ResourcesSpec,
     RunAsSpec,
     SecretReference,
@@ -63,7 +64,7 @@ def render(plan: Plan) -> RenderedWorkload:
 
 def kind_of(spec: WorkloadSpec) -> str:
     """Return which kind of Run:ai workload serves ``spec``."""
-    return DISTRIBUTED if spec.pods > 1 or spec.single_pod_as == "distributed" else INFERENCE
+    return DISTRIBUTED if spec.pods > 1 or spec.single_pod_as == AS_DISTRIBUTED else INFERENCE
 
 
 def _distributed(plan: Plan) -> Body:

@@ -9,7 +9,9 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -22,6 +24,6 @@ def mappings(value: Any) -> list[Mapping[str, Any]]:
     return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, (list, tuple)) else []
 
 
-def whole_number(value: Any, otherwise: int) -> int:
+def whole_number(value: Any, otherwise: T) -> int | T:
     """Return ``value`` if it is a whole number that is not negative, else ``otherwise``."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else otherwise

@@ -9,6 +9,7 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms import base
+from ansible_collections.gpuops.inference.plugins.module_utils._workload import spec
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import PlatformTraits
 
 # Our kinds of workload are the path segments of the API.
@@ -22,20 +23,21 @@ WORKLOAD_LABEL = "gpuops.inference/workload"
 RECIPE_WORKLOAD_LABEL = "run.ai/workload"
 RECIPE_ROLE_LABEL = "run.ai/role"
 RECIPE_ROLES = {"leader": "head", "follower": "worker"}
+OUR_LABELS = (MANAGED_BY_LABEL, WORKLOAD_LABEL, RECIPE_WORKLOAD_LABEL, RECIPE_ROLE_LABEL)
+OUR_PREFIX = "gpuops.inference/"
 RECORD_ANNOTATION = "gpuops.inference/applied"
 RECORD_VARIABLE = "GPUOPS_APPLIED"
 
 ACCESS = {
-    "public": "public",
-    "authenticated_users": "authenticatedUsers",
-    "authorized_users": "authorizedUsers",
-    "authorized_groups": "authorizedGroups",
+    spec.PUBLIC: "public",
+    spec.AUTHENTICATED_USERS: "authenticatedUsers",
+    spec.AUTHORIZED_USERS: "authorizedUsers",
+    spec.AUTHORIZED_GROUPS: "authorizedGroups",
 }
 PREEMPTIBILITY = {"preemptible": "preemptible", "non_preemptible": "non-preemptible"}
-RESTART_POLICY = {"recreate_group": "RecreateGroupOnPodRestart", "none": "None"}
-STARTUP_POLICY = {"leader_created": "LeaderCreated", "leader_ready": "LeaderReady"}
+RESTART_POLICY = {spec.RECREATE_GROUP: "RecreateGroupOnPodRestart", spec.NO_RESTART: "None"}
+STARTUP_POLICY = {spec.LEADER_CREATED: "LeaderCreated", spec.LEADER_READY: "LeaderReady"}
 PULL_POLICY = {"always": "Always", "if_not_present": "IfNotPresent", "never": "Never"}
-PRIORITIES = ("very-low", "low", "medium-low", "medium", "medium-high", "high", "very-high")
 
 # Names of labels and annotations: 1 to 63 characters with their prefix (runapy 1.224, models Label and Annotation).
 LONGEST_METADATA_NAME = 63
