@@ -27,7 +27,7 @@ from support.sandbox import REPOSITORY, SandboxHandle
 Measure = Callable[[], list[Figure]]
 # A whole run takes about 4 minutes on two cores.
 ITEMS = 100
-MODULE_LOOP_ITEMS = 20
+MODULE_LOOP_ITEMS = 10
 
 
 def main(arguments: list[str]) -> int:

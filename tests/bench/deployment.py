@@ -15,7 +15,7 @@ GROUP = "A deployment"
 FAILURES = "A start that fails"
 AIM = "under 3 s"
 # Seconds until a stand-in pod gets ready.
-READY_AFTER = (5, 15, 40)
+READY_AFTER = (5, 15, 30)
 # Seconds after which a crashing pod ends: about what an engine needs to refuse its arguments.
 EXIT_AFTER = 3
 

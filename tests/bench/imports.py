@@ -19,7 +19,7 @@ from bench.stage import AS_MODULE, Stage, workload_task
 from support.sandbox import SandboxHandle
 
 GROUP = "Cost of a module before it does anything"
-RUNS = 9
+RUNS = 7
 COLLECTION = "ansible_collections.gpuops.inference"
 BASIC = "ansible.module_utils.basic"
 _CPU_OF_IMPORT = """
@@ -53,7 +53,7 @@ def measure(stage: Stage, sandbox: SandboxHandle, modules: list[str]) -> list[Fi
         basic_zipped, from_zip = _import_cost(zipped, name)
         figures += [
             Figure(GROUP, f"`{module}`: imports, compiled", compiled, "ms CPU", "",
-                   f"over `{BASIC}` ({basic:.0f} ms); in process, once for each fork of a play"),
+                   f"over `{BASIC}` ({basic:.0f} ms); in process, once for each run of ansible-playbook"),
             Figure(GROUP, f"`{module}`: imports, from the payload", from_zip, "ms CPU", "",
                    f"over `{BASIC}` ({basic_zipped:.0f} ms); as a module, for each task: Python compiles anew"),
         ]  # fmt: skip

@@ -215,6 +215,7 @@ class Playbooks:
             "HOME": str(self.folder),
             "ANSIBLE_HOME": str(self.folder / "ansible-home"),
             "ANSIBLE_ASYNC_DIR": str(self.folder / "async"),
+            "ANSIBLE_REMOTE_TMP": str(self.folder / "remote-tmp"),
             "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
             "ANSIBLE_LOCALHOST_WARNING": "False",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",

@@ -39,9 +39,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.host imp
 T = TypeVar("T")
 
 # Seconds between two polls: 3 % of the time since the last change, so that polling adds at most 2 s to a start that
-# takes a minute, and within these bounds: no burden at first, and a crash is reported within 5 s of being visible.
+# takes a minute, and within these bounds: no burden at first, and never more than 2.5 s late, however long a start takes.
 SHORTEST_INTERVAL = 1.0
-LONGEST_INTERVAL = 5.0
+LONGEST_INTERVAL = 2.5
 INTERVAL_SHARE = 0.03
 # A workload that is scaled up from zero is still reported as stopped for a moment.
 _STOPPED_GRACE = 60.0

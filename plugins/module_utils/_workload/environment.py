@@ -126,7 +126,9 @@ def _add_fabric(spec: WorkloadSpec, variables: dict[str, EnvironmentVariable], d
         source = f" ({variable.source})" if variable.source else ""
         variables[variable.name] = EnvironmentVariable(variable.name, variable.value)
         decisions[variable.name] = Decision(
-            variable.name, variable.value, f"{variable.reason or 'decided with the fabric'}{source}"
+            variable.name,
+            _shown(variable.name, variable.value),
+            f"{variable.reason or 'decided with the fabric'}{source}",
         )
 
 

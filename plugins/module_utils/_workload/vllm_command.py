@@ -138,6 +138,20 @@ def _check_user_words(spec: WorkloadSpec) -> None:
     check_word(spec.model.path, "model.path")
     check_words(spec.model.served_names, "model.served_names")
     check_words(spec.vllm_args, "vllm_args")
+    if not _needs_ray_script(spec):
+        return
+    words = [("model.path", spec.model.path)]
+    words += [(f"model.served_names[{index}]", name) for index, name in enumerate(spec.model.served_names)]
+    words += [(f"vllm_args[{index}]", word) for index, word in enumerate(spec.vllm_args)]
+    for option, word in words:
+        if "$" in word:
+            raise OptionError.of(
+                option,
+                f"{word!r} holds a placeholder. With Ray the leader's command line travels in a variable, in which the "
+                "kubelet replaces nothing.",
+                "Write the value itself, or use distributed_executor_backend: mp.",
+                "unsafe_word",
+            )
 
 
 def _common_words(spec: WorkloadSpec, topology: Topology, budgets: tuple[_Budget, ...]) -> tuple[str, ...]:

@@ -48,6 +48,7 @@ _REFUSED: dict[tuple[str, ...], str] = {
     ("--served-model-name",): "Set the option model.served_names.",
     ("--port",): "Set the option serving.port.",
     ("--host",): "The server always listens on all addresses of its pod: the platform has to reach it.",
+    ("--config",): "A file could set what the plan decides and nobody would see it. Write its flags into vllm_args.",
     ("--uds",): _BY_PLATFORM,
     ("--ssl-keyfile",): _BY_PLATFORM,
     ("--ssl-certfile",): _BY_PLATFORM,

@@ -64,12 +64,12 @@ def test_success_gives_seconds_per_phase_and_one_line_per_change() -> None:
     ]
 
 
-def test_back_off_grows_from_one_to_five_seconds_and_starts_anew_on_a_change() -> None:
+def test_back_off_grows_from_one_second_to_two_and_a_half_and_starts_anew_on_a_change() -> None:
     stage, _platform, _waited = start([(0, QUEUED), (300, LOADING), (330, SERVING)])
     assert stage.clock.slept[0] == 1
-    assert max(stage.clock.slept) == 5
+    assert max(stage.clock.slept) == 2.5
     assert min(stage.clock.slept[-10:]) == 1
-    queue = stage.clock.slept[: stage.clock.slept.index(5)]
+    queue = stage.clock.slept[: stage.clock.slept.index(2.5)]
     assert queue == sorted(queue)
 
 

@@ -125,6 +125,8 @@ def test_refusals_name_the_option(changes: dict[str, Any], option: str, parts: l
         (["--model", "x"], "vllm_args[0]", "model.path"),
         (["--distributed-executor-backend=ray"], "vllm_args[0]", "distributed_executor_backend"),
         (["--data-parallel-size-local", "1"], "vllm_args[0]", "data_parallel_size"),
+        (["--config", "/data/vllm.yaml"], "vllm_args[0]", "vllm_args"),
+        (["--config=/data/vllm.yaml"], "vllm_args[0]", "vllm_args"),
         (["/data/other"], "vllm_args[0]", "model.path"),
     ],
 )
@@ -162,6 +164,21 @@ def test_free_flags_pass() -> None:
         "--no-enable-prefix-caching",
     )
     assert plan_of(vllm_args=words).leader.arguments[-len(words) :] == words
+
+
+@pytest.mark.parametrize(
+    ("changes", "option"),
+    [
+        ({"vllm_args": ("--x", "$(LWS_WORKER_INDEX)")}, "vllm_args[1]"),
+        ({"model": ModelSpec("/data/m", ("a", "$(LWS_GROUP_SIZE)"))}, "model.served_names[1]"),
+        ({"model": ModelSpec("/data/$(LWS_GROUP_SIZE)")}, "model.path"),
+    ],
+)
+def test_placeholders_that_ray_would_hand_to_a_shell_are_refused(changes: dict[str, Any], option: str) -> None:
+    with pytest.raises(OptionError, match="placeholder") as caught:
+        plan_of(distributed_executor_backend="ray", **changes)
+    assert caught.value.findings[0].object == option
+    assert plan_of(**changes).follower is not None
 
 
 def test_leader_ready_is_fine_without_a_probe_or_for_one_pod() -> None:
@@ -208,6 +225,9 @@ def test_a_sound_workload_has_no_findings() -> None:
 
 def test_secret_values_are_nowhere_in_the_plans_own_words() -> None:
     plan = plan_of(env={"HF_TOKEN": "hunter2"})
+    assert "hunter2" not in repr(plan.decisions) + repr(plan.findings)
+    fabric = FabricDecision("tcp", variables=(FabricVariable("FABRIC_TOKEN", "hunter2"),))
+    plan = plan_of(fabric=fabric)
     assert "hunter2" not in repr(plan.decisions) + repr(plan.findings)
 
 
