@@ -23,6 +23,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     STOPPED,
     LiveWorkload,
     Platform,
+    PlatformUnreachable,
     PodStatus,
     WorkloadStatus,
 )
@@ -39,7 +40,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.host imp
 T = TypeVar("T")
 
 # Seconds between two polls: 3 % of the time since the last change, so that polling adds at most 2 s to a start that
-# takes a minute, and within these bounds: no burden at first, and never more than 2.5 s late, however long a start takes.
+# takes a minute, and within these bounds: no burden at first, and never more than 2.5 s late, however long it takes.
 SHORTEST_INTERVAL = 1.0
 LONGEST_INTERVAL = 2.5
 INTERVAL_SHARE = 0.03
@@ -93,7 +94,11 @@ class Watcher:
         said = ""
         while True:
             self._host.alive()
-            state = observe()
+            try:
+                state = observe()
+            except PlatformUnreachable as unreachable:
+                self._wait_out(unreachable, began + limit_seconds, what)
+                continue
             now = self._host.clock()
             text = self._host.redactor.text(describe(state))
             if text != said:
@@ -114,6 +119,16 @@ class Watcher:
                 raise _limit_error(what, limit_seconds, text, explain(state))
             interval = min(max((now - changed) * INTERVAL_SHARE, SHORTEST_INTERVAL), LONGEST_INTERVAL)
             self._host.sleep(min(interval, left))
+
+    def _wait_out(self, unreachable: PlatformUnreachable, end: float, what: str) -> None:
+        """Go on where the platform does not answer: what was begun goes on without it. Raises at the limit."""
+        left = end - self._host.clock()
+        if left <= 0:
+            raise GpuopsError(
+                f"Gave up waiting until {what}: {unreachable.message}", unreachable.findings
+            ) from unreachable
+        self._host.progress.say(f"{what}? {unreachable.message}")
+        self._host.sleep(min(LONGEST_INTERVAL, left))
 
     def wait_until_running(
         self,

@@ -19,6 +19,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     RUNNING,
     STOPPED,
     LiveWorkload,
+    PlatformUnreachable,
     PodStatus,
     WorkloadStatus,
 )
@@ -286,6 +287,35 @@ def test_a_stuck_deletion_says_what_is_left() -> None:
     assert causes(caught.value) == ["time_limit", "deletion_stuck"]
     assert f"{NAME}-0-1 (Terminating)" in caught.value.message
     assert stage.clock.now - 1000 <= 31
+
+
+def test_a_platform_that_does_not_answer_for_a_while_ends_no_wait() -> None:
+    stage = Stage()
+    looks = iter([PlatformUnreachable("no answer"), PlatformUnreachable("no answer"), 1])
+
+    def observe() -> int:
+        look = next(looks)
+        if isinstance(look, PlatformUnreachable):
+            stage.clock.sleep(120)
+            raise look
+        return look
+
+    watcher = Watcher(ScriptedPlatform(stage.clock), stage.host)
+    assert watcher.wait(observe, bool, lambda state, seconds: None, str, 600, "it is there") == 1
+    assert any("no answer" in line for line in stage.lines)
+
+
+def test_a_platform_that_never_answers_ends_the_wait_at_the_limit() -> None:
+    stage = Stage()
+
+    def observe() -> int:
+        stage.clock.sleep(30)
+        raise PlatformUnreachable("no answer")
+
+    watcher = Watcher(ScriptedPlatform(stage.clock), stage.host)
+    with pytest.raises(GpuopsError, match="Gave up waiting until it is there: no answer"):
+        watcher.wait(observe, bool, lambda state, seconds: None, str, 60, "it is there")
+    assert stage.clock.now - 1000 < 120
 
 
 def test_generic_wait_polls_until_the_last_moment_and_not_longer() -> None:
