@@ -33,7 +33,7 @@ def _collection_root() -> str:
 def test_a_module_imports_nothing_heavy(module: str) -> None:
     command = [sys.executable, "-c", _IMPORT_AND_TELL, f"{COLLECTION}.plugins.modules.{module}"]
     environment = {**os.environ, "PYTHONPATH": _collection_root()}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     loaded = set(json.loads(done.stdout))
     assert "ansible_collections" in loaded

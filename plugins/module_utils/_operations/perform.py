@@ -71,7 +71,7 @@ def run_module(module: AnsibleModule, operation: Operation) -> None:
 
 def _learn_secret_looking_values(params: Mapping[str, Any], redactor: Redactor) -> None:
     """Treat clear values of environment variables that look secret (``HF_TOKEN``) as secrets from the start."""
-    redactor.learn_guesses(*(str(value) for value in _secret_looking(params).values()))
+    redactor.learn_guesses(*_guesses(params))
 
 
 def _secret_looking(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,6 +80,18 @@ def _secret_looking(params: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(env, dict):
         return {}
     return {name: value for name, value in env.items() if looks_secret(name) and not isinstance(value, dict)}
+
+
+def _guesses(params: Mapping[str, Any]) -> list[str]:
+    """Return the values that are probably secret: of secret-looking variables in ``env`` and in the fabric."""
+    fabric = params.get("fabric")
+    variables = fabric.get("variables") if isinstance(fabric, dict) else None
+    given = [
+        variable.get("value")
+        for variable in (variables if isinstance(variables, list) else [])
+        if isinstance(variable, dict) and looks_secret(str(variable.get("name")))
+    ]
+    return [str(value) for value in (*given, *_secret_looking(params).values()) if value is not None]
 
 
 def _censored(params: Mapping[str, Any], argument_spec: ArgumentSpec, redactor: Redactor) -> dict[str, Any]:

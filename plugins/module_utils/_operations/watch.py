@@ -94,8 +94,10 @@ class Watcher:
         said = ""
         while True:
             self._host.alive()
+            left = limit_seconds - (self._host.clock() - began)
             try:
-                state = observe()
+                with self._platform.within(max(left, 0.0)):
+                    state = observe()
             except PlatformUnreachable as unreachable:
                 self._wait_out(unreachable, began + limit_seconds, what)
                 continue

@@ -111,8 +111,8 @@ def _diff(name: str, target: str, outcome: Outcome) -> dict[str, str]:
 
     A new workload shows its whole plan with the reasons; a change in place only what is changed.
     """
-    before = flatten(outcome.before or {})
-    after = flatten(outcome.after or {}) if outcome.after is not None else {}
+    before = flatten(outcome.before) if outcome.before else {}
+    after = flatten(outcome.after) if outcome.after else {}
     heading: list[str] = []
     if outcome.before is None and outcome.plan is not None:
         heading = [f"# target: {target}"]
