@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import cast
 
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.watch import Watcher
@@ -30,6 +31,14 @@ class _Clock:
         self.now += seconds
 
 
+class _Platform:
+    """A platform of which waiting asks nothing but to bound its requests."""
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound nothing: no request is sent."""
+        return nullcontext()
+
+
 def measure() -> list[Figure]:
     """Wait for starts of several lengths, each at many shifts, and return the mean and the longest delay."""
     figures = []
@@ -48,7 +57,7 @@ def measure() -> list[Figure]:
 
 def _waited(ready: float) -> _Clock:
     clock = _Clock()
-    watcher = Watcher(cast(Platform, None), Host(clock=lambda: clock.now, sleep=clock.pass_by))
+    watcher = Watcher(cast(Platform, _Platform()), Host(clock=lambda: clock.now, sleep=clock.pass_by))
 
     def look() -> bool:
         clock.looks += 1
