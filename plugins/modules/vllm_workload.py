@@ -58,7 +58,7 @@ options:
     default: refuse
   wait:
     description:
-      - Whether to wait until the workload serves, or until its name is free.
+      - Whether to wait until the workload serves, until no pod of it is left, or until its name is free.
     type: bool
     default: true
   schedule_timeout:
