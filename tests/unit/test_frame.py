@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -257,3 +258,9 @@ def test_locks_hold_hashes_and_no_address(lock: Path) -> None:
     assert packages
     assert [line for line in packages if "==" not in line or not line.endswith("\\")] == []
     assert [line for line in lines if "://" in line or line.startswith("-")] == []
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    """Pytest imports them by name alone: two of one name end a whole run, though each folder alone passes."""
+    names = Counter(path.name for path in (REPOSITORY / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
