@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.modules import run_module
 from support.needs import need_pods
 from support.playbook import Playbooks, link_checkout
 from support.sandbox import CLAIM, SandboxHandle
@@ -38,3 +39,11 @@ def real_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxHa
 def real_playbooks(tmp_path_factory: pytest.TempPathFactory) -> Playbooks:
     """Runs the playbooks of the installed collection."""
     return Playbooks(tmp_path_factory.mktemp("plays"), link_checkout(tmp_path_factory.mktemp("collections")))
+
+
+@pytest.fixture
+def name(real_sandbox: SandboxHandle) -> Iterator[str]:
+    """The name of a workload that is removed after the test."""
+    name = real_sandbox.unique_name("real")
+    yield name
+    run_module("vllm_workload", {**real_sandbox.connection, "name": name, "state": "absent"})

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,14 +13,6 @@ from support.sandbox import SandboxHandle
 
 FOR_A_CPU = ["--max-model-len", "256", "--kv-cache-memory-bytes", "16M"]
 WITHOUT_COMPILER = ["-cc.mode=1", "-cc.backend=eager"]
-
-
-@pytest.fixture
-def name(real_sandbox: SandboxHandle) -> Iterator[str]:
-    """The name of a workload that is removed after the test."""
-    name = real_sandbox.unique_name("broken")
-    yield name
-    run_module("vllm_workload", {**real_sandbox.connection, "name": name, "state": "absent"})
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ sandbox lends to tests, must lead the log rules to the cause.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,14 +21,6 @@ pytestmark = pytest.mark.real
 IMAGE = "registry.example.com/vllm-openai:v0.32.0"
 MODEL = "/data/input/Models/Mistral-Small-4-119B-2603"
 FOR_A_CPU = ["--max-model-len", "256", "--kv-cache-memory-bytes", "16M"]
-
-
-@pytest.fixture
-def name(real_sandbox: SandboxHandle) -> Iterator[str]:
-    """The name of a workload that is removed after the test."""
-    name = real_sandbox.unique_name("real")
-    yield name
-    run_module("vllm_workload", {**real_sandbox.connection, "name": name, "state": "absent"})
 
 
 @pytest.mark.parametrize(

@@ -115,9 +115,7 @@ class SmokeVerdict:
             "levels": [level.as_dict() for level in self.levels],
             "findings": [finding.as_dict() for finding in most_severe_first(self.findings)],
             "world_size": {"value": self.world_size.value, "source": self.world_size.source},
-            "pods_seen": [
-                {"name": pod.name, "role": pod.role, "phase": pod.phase, "machine": pod.machine} for pod in self.pods
-            ],
+            "pods_seen": [pod.as_dict() for pod in self.pods],
             "pods_expected": self.pods_expected,
             "replicas_proven": f"{self.replicas_proven} of {self.replicas}",
             "endpoint": self.endpoint.url if self.endpoint else None,

@@ -82,10 +82,7 @@ def _workload(name: str, outcome: Outcome) -> dict[str, Any]:
         "phase": live.phase if live is not None else "absent",
         "replicas": live.replicas if live is not None else None,
         "endpoint": {"url": endpoint.url, "external": endpoint.external} if endpoint is not None else None,
-        "pods": [
-            {"name": pod.name, "role": pod.role, "phase": pod.phase, "machine": pod.machine}
-            for pod in (status.pods if status is not None else ())
-        ],
+        "pods": [pod.as_dict() for pod in (status.pods if status is not None else ())],
     }
 
 

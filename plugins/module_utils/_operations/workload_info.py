@@ -83,10 +83,7 @@ def _describe(platform: Platform, live: LiveWorkload) -> dict[str, Any]:
         "messages": list(status.messages),
         "replicas": live.replicas,
         "endpoint": {"url": endpoint.url, "external": endpoint.external} if endpoint is not None else None,
-        "pods": [
-            {"name": pod.name, "role": pod.role, "phase": pod.phase, "machine": pod.machine, "address": pod.address}
-            for pod in status.pods
-        ],
+        "pods": [{**pod.as_dict(), "address": pod.address} for pod in status.pods],
         "events": [
             {
                 "time": event.time,

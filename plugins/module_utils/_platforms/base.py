@@ -111,6 +111,10 @@ class PodStatus:
     created: str | None = None
     image: str | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plain dictionary that results carry."""
+        return {"name": self.name, "role": self.role, "phase": self.phase, "machine": self.machine}
+
 
 @dataclass(frozen=True)
 class PlatformEvent:
