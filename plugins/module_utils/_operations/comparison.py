@@ -9,7 +9,7 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,15 +27,20 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     STOPPED,
     ChangeRules,
     LiveWorkload,
+    Rehearsal,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import INFO, WARNING, Finding
 
 NONE = "none"
 ROLLING = "rolling"
 OUTAGE = "outage"
+# From the least to the most that a change takes away.
+_DISRUPTIONS = (NONE, ROLLING, OUTAGE)
 
 # With several replicas one may serve while another starts; such a workload is reported as degraded or running.
 _NOT_SERVING = (CREATING, PENDING, INITIALIZING, STOPPED, FAILED)
+# Where a change of the number of replicas stands, whatever the platform calls it.
+REPLICAS = "replicas"
 # Paths named in a sentence; the result lists all of them.
 _PATHS_NAMED = 5
 
@@ -56,7 +61,8 @@ class Wanted:
 class Comparison:
     """The outcome: ``changes`` have to be made, ``in_place`` are the fields (keys of ``ChangeRules.in_place``) that are
     replaced without recreating, ``replicas`` is the number to scale to (``None``: no scaling), ``disruption`` what
-    making the changes takes away. ``is_kept`` says that the earlier decisions stand, whatever would be decided now."""
+    making the changes takes away. ``replaces_pods`` says that the fields are read at the start of a pod only.
+    ``is_kept`` says that the earlier decisions stand, whatever would be decided now."""
 
     changes: tuple[Change, ...] = ()
     in_place: tuple[str, ...] = ()
@@ -64,6 +70,7 @@ class Comparison:
     recreate: bool = False
     disruption: str = NONE
     findings: tuple[Finding, ...] = ()
+    replaces_pods: bool = False
     is_kept: bool = False
 
     @property
@@ -97,6 +104,36 @@ def compare(live: LiveWorkload, live_body: Mapping[str, Any], wanted: Wanted, ru
         opinion = _another_opinion(live.name, differences(applied_leaves, wanted_leaves, "wanted"))
         comparison = dataclasses.replace(comparison, findings=(*comparison.findings, opinion))
     return dataclasses.replace(comparison, is_kept=is_kept)
+
+
+def rehearsed(comparison: Comparison, rehearsal: Rehearsal) -> Comparison:
+    """Return the comparison without what the platform says it would not change.
+
+    Where somebody else holds a field, and only drift would be repaired, everything is left alone. Whoever wants a
+    change that is held up so gets the error from the reconciler.
+    """
+    if comparison.recreate:
+        return comparison
+    if rehearsal.conflicts and comparison.is_kept:
+        held = tuple(dataclasses.replace(conflict, severity=WARNING) for conflict in rehearsal.conflicts)
+        return _only_replicas(comparison, held)
+    if rehearsal.effective is None:
+        return comparison
+    effective = tuple(change for change in comparison.changes if change.path in (REPLICAS, *rehearsal.effective))
+    if any(change.path != REPLICAS for change in effective):
+        return dataclasses.replace(comparison, changes=effective)
+    fields = [change for change in comparison.changes if change.path != REPLICAS]
+    return _only_replicas(comparison, tuple(_changed_by_platform(change) for change in fields))
+
+
+def _only_replicas(comparison: Comparison, findings: tuple[Finding, ...]) -> Comparison:
+    """Return what is left of a comparison whose fields are left alone, with the findings that say why."""
+    return Comparison(
+        changes=tuple(change for change in comparison.changes if change.path == REPLICAS),
+        replicas=comparison.replicas,
+        findings=(*comparison.findings, *findings),
+        is_kept=comparison.is_kept,
+    )
 
 
 def _two_way(live: Mapping[str, Any], target: Mapping[str, Any], origin: str) -> list[Change]:
@@ -135,23 +172,29 @@ def _judge(
     """Decide how the changes are made and what that takes away."""
     findings = [_changed_by_platform(change) for change in left_alone]
     replicas = _replicas_to_set(live, wanted)
-    fields = tuple(parent for parent in rules.in_place if any(is_below(change.path, (parent,)) for change in changes))
-    outside = [change for change in changes if not is_below(change.path, rules.in_place)]
-    recreate = bool(outside) or (replicas is not None and not rules.can_scale)
+    parents = [_parent_of(change.path, rules.in_place) for change in changes]
+    fields = tuple(parent for parent in rules.in_place if parent in parents)
+    recreate = None in parents or (replicas is not None and not rules.can_scale)
     disruption = OUTAGE if recreate and _serves(live) else NONE
     if fields and not recreate:
         if rules.record_field is not None and rules.record_field not in fields:
             fields = (*fields, rules.record_field)
-        if ROLLING in {rules.in_place[parent] for parent in fields} and _serves(live):
-            disruption = ROLLING
+        if _serves(live):
+            disruption = max((rules.in_place[parent] for parent in fields), key=_DISRUPTIONS.index)
         changes = _whole_fields(changes, fields, live_leaves, wanted_leaves)
     if replicas is not None:
-        changes = [*changes, Change("replicas", live.replicas, replicas, "wanted")]
+        changes = [*changes, Change(REPLICAS, live.replicas, replicas, "wanted")]
     if live.phase == FAILED:
         recreate, disruption = True, NONE
         found = "it has failed and serves nothing, so it is created anew."
         findings.append(Finding(INFO, "failed_is_replaced", found, "", live.name))
-    return Comparison(tuple(changes), fields, replicas, recreate, disruption, tuple(findings))
+    replaces_pods = any(rules.in_place.get(field, NONE) != NONE for field in fields)
+    return Comparison(tuple(changes), fields, replicas, recreate, disruption, tuple(findings), replaces_pods)
+
+
+def _parent_of(path: str, parents: Iterable[str]) -> str | None:
+    """Return the longest of the parents that the path is or lies below; ``None`` where there is none."""
+    return max((parent for parent in parents if is_below(path, (parent,))), key=len, default=None)
 
 
 def _serves(live: LiveWorkload) -> bool:

@@ -14,9 +14,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations impor
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.comparison import (
     NONE,
     OUTAGE,
+    REPLICAS,
     Comparison,
     Wanted,
     compare,
+    rehearsed,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import (
     Change,
@@ -37,6 +39,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     AppliedRecord,
     LiveWorkload,
     Platform,
+    Rehearsal,
     RenderedWorkload,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
@@ -69,8 +72,8 @@ class Reconciler:
         spec = self._with_kept_fabric(spec, live)
         plan = plan_workload(_with_live_replicas(spec, live), self._platform.traits)
         rendered = self._platform.render(plan)
-        self.outcome.plan = plan
-        self.outcome.findings += plan.findings
+        self.outcome.plan = dataclasses.replace(plan, decisions=(*plan.decisions, *rendered.decisions))
+        self.outcome.findings += [*plan.findings, *rendered.findings]
         self.outcome.after = self._platform.shown(rendered.body)
         self.outcome.plan_hash = body_hash(self._platform.comparable(rendered.body), rendered.replica_paths)
         replaced: frozenset[str] = frozenset()
@@ -148,6 +151,7 @@ class Reconciler:
     def _create(self, leaving: LiveWorkload | None, spec: WorkloadSpec, rendered: RenderedWorkload) -> None:
         """Create the workload; one of the same name that is being deleted is waited for."""
         self._check()
+        self._rehearse(leaving, rendered)
         if not self._host.check_mode:
             if leaving is not None:
                 self._wait_until_gone(leaving)
@@ -170,7 +174,14 @@ class Reconciler:
         # The check reads the platform's version, on which depends what can be changed in place.
         self._check()
         comparison = self._compare(live, spec, rendered)
+        if comparison.recreate or comparison.in_place:
+            fields = () if comparison.recreate else comparison.in_place
+            comparison = rehearsed(comparison, self._rehearse(live, rendered, fields, not comparison.is_kept))
         outcome.findings += comparison.findings
+        if not comparison.is_needed:
+            outcome.kept = comparison.is_kept
+            outcome.after = None
+            return frozenset()
         outcome.before = self._platform.shown(live.body)
         outcome.changes = readable(comparison.changes, flatten(outcome.before), flatten(outcome.after))
         outcome.recreated = comparison.recreate
@@ -206,7 +217,7 @@ class Reconciler:
         if self._host.check_mode:
             self.outcome.changed = True
             return frozenset()
-        pods = self._platform.status(live).pods if self._options.wait else ()
+        pods = self._platform.status(live).pods if self._options.wait and comparison.replaces_pods else ()
         replaced = frozenset(pod.handle for pod in pods)
         record = self._record(spec, rendered)
         if live.record is not None and record.inputs == live.record.inputs and not self._options.replan:
@@ -228,7 +239,7 @@ class Reconciler:
             self._platform.scale(live, replicas)
             self.outcome.live = dataclasses.replace(live, replicas=replicas)
         if not self.outcome.changes:
-            self.outcome.changes = (Change("replicas", live.replicas, replicas, "wanted"),)
+            self.outcome.changes = (Change(REPLICAS, live.replicas, replicas, "wanted"),)
         self.outcome.changed = True
 
     def _recreate(self, live: LiveWorkload, spec: WorkloadSpec, rendered: RenderedWorkload) -> None:
@@ -273,6 +284,24 @@ class Reconciler:
         self.outcome.findings += found
         if errors_of(found):
             raise GpuopsError.from_findings(found)
+
+    def _rehearse(
+        self,
+        live: LiveWorkload | None,
+        rendered: RenderedWorkload,
+        fields: tuple[str, ...] = (),
+        is_asked_for: bool = True,
+    ) -> Rehearsal:
+        """Let the platform try the write without doing it, and stop on what it would refuse.
+
+        A field that somebody else holds stops only a change that the user asks for.
+        """
+        rehearsal = self._platform.rehearse(live, rendered, list(fields))
+        refused = [*errors_of(list(rehearsal.findings)), *(rehearsal.conflicts if is_asked_for else ())]
+        self.outcome.findings += [finding for finding in rehearsal.findings if finding not in refused]
+        if refused:
+            raise GpuopsError.from_findings(refused)
+        return rehearsal
 
     def _record(self, spec: WorkloadSpec, rendered: RenderedWorkload) -> AppliedRecord:
         """Return the record of what is applied now."""

@@ -68,6 +68,8 @@ def say_half_way(stuck: GpuopsError, name: str) -> None:
 
 def _what_it_takes(comparison: Comparison) -> str:
     """Return the disruption in words."""
+    if comparison.disruption == OUTAGE and not comparison.recreate:
+        return "starting all its pods anew: the endpoint is away until the model is loaded"
     if comparison.disruption == OUTAGE:
         return "deleting the workload and creating it again: the endpoint is away until the model is loaded"
     return "a rolling replacement of its pods"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.history import StatusHistory, pod_of
+from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.log_rules import diagnose_log
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.rules import diagnose, promoted
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.signs import sentence, shortened
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
@@ -48,6 +49,10 @@ INTERVAL_SHARE = 0.03
 _STOPPED_GRACE = 60.0
 # Phase running comes from the same pods that are listed; the two lists agree within seconds.
 _PODS_GRACE = 120.0
+# Pods whose logs are read after a failed start: the leader and some followers tell the cause, the rest repeats it.
+_LOGS_READ = 4
+# Lines read of each: a failed start of vLLM writes some hundred.
+_LOG_LINES = 2000
 # A platform that was told to replace pods makes the first new one within seconds.
 _REPLACEMENT_GRACE = 60.0
 
@@ -67,7 +72,7 @@ def running_pods(status: WorkloadStatus) -> list[PodStatus]:
 
 
 class Watcher:
-    """Polls a platform with back-off, says what it sees, and knows when to stop."""
+    """Looks at a platform, at its news or with back-off, says what it sees, and knows when to stop."""
 
     def __init__(self, platform: Platform, host: Host) -> None:
         self._platform = platform
@@ -82,13 +87,15 @@ class Watcher:
         limit_seconds: float,
         what: str,
         explain: Callable[[T], list[Finding]] = lambda state: [],
+        live: LiveWorkload | None = None,
     ) -> T:
-        """Poll ``observe`` until its state is ``done`` and return that state.
+        """Look with ``observe`` until its state is ``done`` and return that state.
 
         ``failure`` gets the state and the seconds waited, and returns the finding that makes waiting useless;
         ``describe`` is the progress line; ``what`` completes "gave up waiting until ..."; ``explain`` gives the
-        findings that explain a state (asked only when the wait fails). Raises ``GpuopsError`` with them on failure and
-        when ``limit_seconds`` are over; its message says what was seen last.
+        findings that explain a state (asked only when the wait fails). With ``live`` the next look comes as soon as
+        the platform has news about that workload, otherwise when the interval is over. Raises ``GpuopsError`` with them
+        on failure and when ``limit_seconds`` are over; its message says what was seen last.
         """
         began = changed = self._host.clock()
         said = ""
@@ -120,7 +127,10 @@ class Watcher:
             if left <= 0:
                 raise _limit_error(what, limit_seconds, text, explain(state))
             interval = min(max((now - changed) * INTERVAL_SHARE, SHORTEST_INTERVAL), LONGEST_INTERVAL)
-            self._host.sleep(min(interval, left))
+            if live is None:
+                self._host.sleep(min(interval, left))
+            else:
+                self._platform.await_news(live, min(interval, left))
 
     def _wait_out(self, unreachable: PlatformUnreachable, end: float, what: str) -> None:
         """Go on where the platform does not answer: what was begun goes on without it. Raises at the limit."""
@@ -160,7 +170,8 @@ class Watcher:
             start.describe,
             schedule_timeout + start_timeout,
             f"{live.name} is running",
-            start.explain,
+            lambda status: start.explain(status) + self._told_by_logs(live, status),
+            live,
         )
         seconds = {"queue": round(start.queue_seconds, 1), "start": round(start.start_seconds, 1)}
         return Waited(status, seconds, tuple(start.met.values()))
@@ -175,6 +186,7 @@ class Watcher:
             lambda status: f"{live.name}: stopping: {len(status.pods)} pods left",
             limit,
             f"{live.name} is stopped",
+            live=live,
         )
         return Waited(status, {"stop": round(self._host.clock() - began, 1)})
 
@@ -209,8 +221,22 @@ class Watcher:
             limit,
             f"{live.name} is gone",
             explain,
+            live,
         )
         return Waited(None, {"delete": round(self._host.clock() - began, 1)})
+
+    def _told_by_logs(self, live: LiveWorkload, status: WorkloadStatus) -> list[Finding]:
+        """Return the causes that the pods' logs tell, where the platform has logs: the leader's first."""
+        findings: list[Finding] = []
+        for pod in sorted(status.pods, key=lambda pod: pod.role != "leader")[:_LOGS_READ]:
+            try:
+                text = self._platform.log(live, pod, _LOG_LINES)
+            except GpuopsError:
+                continue
+            findings += [
+                replace(finding, object=pod.name) for finding in diagnose_log(text or "", pod.role or "leader")
+            ]
+        return findings
 
 
 @dataclass

@@ -41,21 +41,31 @@ class Arguments:
         }
 
     def shape_error(self, params: Mapping[str, Any]) -> str | None:
-        """Return what is wrong with the shape of nested options, or ``None``.
+        """Return what is wrong with the shape of nested options or a number, or ``None``.
 
-        ``ArgumentSpecValidator`` ends in a ``TypeError`` where an option with sub-options is no dictionary
-        (ansible-core 2.16 to 2.21), so this is asked first.
+        ``ArgumentSpecValidator`` ends in a ``TypeError`` where an option with sub-options is no dictionary, and in an
+        ``OverflowError`` where a whole number is infinite (ansible-core 2.16 to 2.21), so this is asked first.
         """
         return _shape_error(self.argument_spec, params, "")
 
 
+def _is_endless(value: Any) -> bool:
+    """Say whether a number, a number written as text, or one in a list, is infinite."""
+    if isinstance(value, (list, tuple)):
+        return any(_is_endless(entry) for entry in value)
+    texts = str(value).split(",") if isinstance(value, (str, float)) else []
+    return any(text.strip().lower().lstrip("+-") in ("inf", "infinity") for text in texts)
+
+
 def _shape_error(spec: ArgumentSpec, params: Mapping[str, Any], prefix: str) -> str | None:
-    """Return the first option with sub-options that is not made of dictionaries."""
+    """Return the first option with sub-options that is not made of dictionaries, or infinite number."""
     for name, option in spec.items():
         value = params.get(name)
+        path = f"{prefix}{name}"
+        if "int" in (option["type"], option.get("elements")) and _is_endless(value):
+            return f"{path}: {value!r} found, a whole number needed."
         if value is None or "options" not in option:
             continue
-        path = f"{prefix}{name}"
         try:
             entries = check_type_list(value) if option["type"] == "list" else [value]
             dictionaries = [check_type_dict(entry) for entry in entries]

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
-from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Plan, PlatformTraits
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Decision, Plan, PlatformTraits
 
 # Phases, the same words on every platform.
 CREATING = "creating"
@@ -53,12 +53,29 @@ class Target:
 class RenderedWorkload:
     """A plan in the platform's own words. ``body`` is plain JSON data without the record of what was applied;
     ``replica_paths`` are the flattened paths in it that hold the number of replicas, which is compared and changed
-    apart from everything else (``Platform.scale``)."""
+    apart from everything else (``Platform.scale``). ``decisions`` and ``findings`` are the platform's own, beside those
+    of the plan."""
 
     kind: str
     name: str
     body: Mapping[str, Any]
     replica_paths: tuple[str, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What the platform says of a write before it is made (a server-side dry run).
+
+    ``findings``: why it would be refused (errors), and what else it said. ``conflicts`` name the fields that somebody
+    else holds (cause ``field_held_by_another``). ``effective`` are the flattened paths of the comparable body that
+    the write would really change; ``None`` where the platform has no dry run, so that nobody knows.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    conflicts: tuple[Finding, ...] = ()
+    effective: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +169,8 @@ class WorkloadStatus:
 @dataclass(frozen=True)
 class ChangeRules:
     """What can be changed in place. ``in_place`` maps a flattened path of the body (and all below it) to the disruption
-    it causes; every other path means recreating the workload (``outage``). ``record_field`` is the one that also holds
+    it causes (of several parents of a path the longest counts); every other path means recreating the workload
+    (``outage``). ``record_field`` is the one that also holds
     the record, and so is replaced with every change. ``can_scale`` says whether the number of
     replicas can be changed in place, ``cannot_stop`` why it cannot be 0.
     """
@@ -237,6 +255,10 @@ class Platform(Protocol):
     def change_rules(self, live: LiveWorkload) -> ChangeRules:
         """Return which paths of the live workload's body can be changed in place."""
 
+    def rehearse(self, live: LiveWorkload | None, rendered: RenderedWorkload, fields: list[str]) -> Rehearsal:
+        """Ask the platform what a write would do, without doing it: ``live`` ``None`` for a creation, else a change
+        of ``fields``. No fields: a recreation, of which only what does not depend on the old one is asked."""
+
     def create(self, rendered: RenderedWorkload, record: AppliedRecord) -> LiveWorkload:
         """Create the workload. After a doubtful answer it is looked up by name, never created twice."""
 
@@ -257,6 +279,14 @@ class Platform(Protocol):
 
     def status(self, live: LiveWorkload, detail: bool = True) -> WorkloadStatus:
         """Return the present status; ``detail`` adds pods and events."""
+
+    def await_news(self, live: LiveWorkload, seconds: float) -> None:
+        """Return when something about the workload has changed, and after ``seconds`` at the latest. A platform that
+        sends no news waits for the seconds."""
+
+    def log(self, live: LiveWorkload, pod: PodStatus, lines: int) -> str | None:
+        """Return the last ``lines`` of a pod's log; where its container was restarted, of the one before. ``None``:
+        the platform shows no logs, or none of this pod."""
 
     def request_leaders(
         self,

@@ -8,7 +8,9 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,35 @@ class RunaiConnection:
 
 
 @dataclass(frozen=True)
+class KubernetesConnection:
+    """The API server of a cluster, by kubernetes.core's options. What is not given comes from ``kubeconfig``.
+
+    ``kubeconfig`` is a path or the content itself; without one and without ``host`` it is the client's default file
+    (``KUBECONFIG``, ``~/.kube/config``), then the service account of the pod that this runs in. ``request_timeout`` is
+    in seconds, per HTTP request. Values not given are ``None``.
+    """
+
+    kubeconfig: str | Mapping[str, Any] | None = None
+    context: str | None = None
+    host: str | None = None
+    api_key: str | None = None
+    username: str | None = None
+    password: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    ca_cert: str | None = None
+    validate_certs: bool | None = None
+    tls_server_name: str | None = None
+    proxy: str | None = None
+    no_proxy: str | None = None
+    proxy_headers: Mapping[str, Any] = field(default_factory=dict)
+    impersonate_user: str | None = None
+    impersonate_groups: tuple[str, ...] = ()
+    request_timeout: int = 30
+    force_conflicts: bool = False
+
+
+@dataclass(frozen=True)
 class EndpointConnection:
     """How the model's own endpoint is trusted; its token never goes to the platform and the other way round."""
 
@@ -42,7 +73,7 @@ class EndpointConnection:
 
 @dataclass(frozen=True)
 class Connection:
-    """Everything needed to reach one project of one platform.
+    """Everything needed to reach one project of one platform, or one namespace of a cluster.
 
     ``expect_cluster`` is the name of the cluster the user means; another one is refused.
     """
@@ -50,5 +81,7 @@ class Connection:
     platform: str
     project: str | None = None
     runai: RunaiConnection | None = None
+    kubernetes: KubernetesConnection | None = None
     endpoint: EndpointConnection = EndpointConnection()
     expect_cluster: str | None = None
+    namespace: str | None = None

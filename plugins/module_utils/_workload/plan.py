@@ -9,7 +9,7 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
@@ -30,7 +30,8 @@ class PlatformTraits:
     ``leader_address`` and ``rank`` are what a pod's command line says for the leader's host name and the pod's index
     (the kubelet expands ``$(NAME)``); ``stop_grace_seconds`` is the time between SIGTERM and SIGKILL where the platform
     fixes it; ``access_modes`` are the values of ``serving.access`` it can enforce. ``single_string_commands`` says that
-    it takes a command line as one string, so that words have to survive its splitting.
+    it takes a command line as one string, so that words have to survive its splitting. ``foreign_options`` are the
+    options (names as users write them) that mean nothing here, with what to use instead: given, they are refused.
     """
 
     name: str
@@ -39,6 +40,7 @@ class PlatformTraits:
     stop_grace_seconds: int
     access_modes: tuple[str, ...]
     single_string_commands: bool = True
+    foreign_options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     LiveWorkload,
     PlatformEvent,
     PodStatus,
+    Rehearsal,
     RenderedWorkload,
     ReplicaLayout,
     RolePods,
@@ -151,6 +152,8 @@ class ScriptedPlatform:
         self.workloads: dict[str, LiveWorkload] = {NAME: LiveWorkload(NAME, "distributed", "id-1", RUNNING, True, {})}
         self.replica_layout = two_by_two()
         self.rules = ChangeRules()
+        self.rehearsal = Rehearsal()
+        self.logs: dict[str, str] = {}
         self.deletion_seconds = 3.0
         self.replies: dict[str, list[list[Reply]]] = {}
         self.requests: list[tuple[str, str, Any, float]] = []
@@ -243,6 +246,19 @@ class ScriptedPlatform:
         self.calls.append("status")
         passed = self.clock.now - self.began
         return [status for start, status in self.timeline if start <= passed][-1]
+
+    def await_news(self, live: LiveWorkload, seconds: float) -> None:
+        """Let the seconds pass."""
+        self.clock.sleep(seconds)
+
+    def log(self, live: LiveWorkload, pod: PodStatus, lines: int) -> str | None:
+        """Return the log that was set for the pod."""
+        return self.logs.get(pod.name)
+
+    def rehearse(self, live: LiveWorkload | None, rendered: RenderedWorkload, fields: list[str]) -> Rehearsal:
+        """Return the rehearsal that was set."""
+        self.calls.append("rehearse")
+        return self.rehearsal
 
     def request_leaders(
         self,

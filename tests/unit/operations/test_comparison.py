@@ -15,6 +15,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.compa
     Comparison,
     Wanted,
     compare,
+    rehearsed,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import differences, flatten, inputs_of
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
@@ -23,8 +24,10 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     AppliedRecord,
     ChangeRules,
     LiveWorkload,
+    Rehearsal,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric import FabricDecision, FabricVariable
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, WARNING, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
     ModelSpec,
     ServingSpec,
@@ -166,6 +169,38 @@ def test_an_adopted_workload_is_compared_with_what_is_live() -> None:
 def spec(**changes: Any) -> WorkloadSpec:
     """Return a small workload."""
     return WorkloadSpec("w", "vllm:1", ModelSpec("/data/m"), ServingSpec("public"), **changes)
+
+
+NESTED = ChangeRules(in_place={"spec": NONE, "spec.leader": OUTAGE})
+HELD = Finding(ERROR, "field_held_by_another", "kubectl-edit holds it.", "", "spec.leader.image")
+
+
+def test_the_longest_parent_says_what_a_change_in_place_takes_away() -> None:
+    outcome = judge(with_image("vllm:2"), inputs={"image": "vllm:2"}, rules=NESTED)
+    assert outcome.in_place == ("spec.leader",)
+    assert outcome.disruption == OUTAGE and outcome.replaces_pods and not outcome.recreate
+    wanted = {"spec": {**BODY["spec"], "policy": "x"}}
+    outcome = judge(wanted, inputs={"policy": "x"}, rules=NESTED)
+    assert outcome.in_place == ("spec",)
+    assert outcome.disruption == NONE and not outcome.replaces_pods
+
+
+def test_a_change_that_the_platform_would_not_make_is_reported_and_not_made() -> None:
+    drifted = judge(BODY, with_image("vllm:policy"), rules=NESTED)
+    outcome = rehearsed(drifted, Rehearsal(effective=frozenset()))
+    assert not outcome.is_needed
+    assert [finding.cause for finding in outcome.findings] == ["changed_by_platform"]
+    effective = frozenset({"spec.leader.image"})
+    assert rehearsed(drifted, Rehearsal(effective=effective)) == drifted
+    assert rehearsed(drifted, Rehearsal()) == drifted
+
+
+def test_drift_that_somebody_else_holds_is_reported_and_left_alone() -> None:
+    drifted = judge(BODY, with_image("vllm:by-hand"), rules=NESTED, replicas=3)
+    outcome = rehearsed(drifted, Rehearsal(conflicts=(HELD,)))
+    assert outcome.in_place == ()
+    assert [change.path for change in outcome.changes] == ["replicas"] and outcome.replicas == 3
+    assert [(finding.severity, finding.cause) for finding in outcome.findings] == [(WARNING, "field_held_by_another")]
 
 
 def test_inputs_leave_out_defaults_and_clear_values() -> None:

@@ -218,6 +218,11 @@ def test_connection_comes_from_the_environment_where_the_task_says_nothing(monke
         ({"fabric": 0}, "fabric: int found, a dictionary needed."),
         ({"fabric": {"kind": "tcp", "variables": [3]}}, "fabric.variables: list found, a list of dictionaries needed."),
         ({"volumes": "nonsense"}, "volumes: str found, a list of dictionaries needed."),
+        ({"start_timeout": float("inf")}, "start_timeout: inf found, a whole number needed."),
+        (
+            {"run_as": {"supplemental_groups": "5, -Infinity"}},
+            "run_as.supplemental_groups: '5, -Infinity' found, a whole number needed.",
+        ),
         ({"model": "path=/data/m"}, None),
         ({"volumes": [{"claim": "c", "path": "/d"}]}, None),
     ],

@@ -22,6 +22,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     ChangeRules,
     HttpAnswer,
     LiveWorkload,
+    PodStatus,
+    Rehearsal,
     RenderedWorkload,
     ReplicaLayout,
     Target,
@@ -162,6 +164,10 @@ class RunaiPlatform:
         in_place = dict.fromkeys((f"spec.{field}" for field in fields), "rolling")
         return ChangeRules(in_place, "spec.environmentVariables", cannot_stop=checks.cannot_stop(live.name))
 
+    def rehearse(self, live: LiveWorkload | None, rendered: RenderedWorkload, fields: list[str]) -> Rehearsal:
+        """Say nothing: the API has no dry run."""
+        return Rehearsal()
+
     def create(self, rendered: RenderedWorkload, record: AppliedRecord) -> LiveWorkload:
         """Create the workload with its record; sent once, and looked up by name where the answer is doubtful."""
         spec = with_record(rendered.body["spec"], write_record(record))
@@ -221,6 +227,14 @@ class RunaiPlatform:
             told = filter(is_current, observe.history_messages(self._client.history(live.handle)))
             status = replace(status, messages=tuple(dict.fromkeys((*status.messages, *told))))
         return status
+
+    def await_news(self, live: LiveWorkload, seconds: float) -> None:
+        """Wait for the seconds: the API sends no news."""
+        self._host.sleep(seconds)
+
+    def log(self, live: LiveWorkload, pod: PodStatus, lines: int) -> str | None:
+        """Return nothing: the API has no logs."""
+        return None
 
     def request_leaders(
         self,
