@@ -22,8 +22,8 @@ ALL_TESTS := $(wildcard tests/unit tests/integration tests/e2e)
 ARGUMENTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test lint format unit integration e2e bench test-real engine build install locks \
-        system-packages clean clean-cache
+.PHONY: help demo sandbox test lint format unit integration e2e bench test-real engine cluster-programs cluster-api \
+        build install locks system-packages clean clean-cache
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -34,7 +34,7 @@ demo: ## serve a real distributed vLLM in a sandbox, chat with it, tear it down 
 sandbox: ## start the sandbox alone, to rehearse against
 	@$(PYTHON) tests/tools/sandbox.py $(ARGUMENTS)
 
-test: lint system-packages install engine ## the whole suite: lint, unit, integration, e2e
+test: lint system-packages install engine cluster-programs ## the whole suite: lint, unit, integration, e2e
 	@$(PYTEST) $(ALL_TESTS)
 
 lint: ## all gates of style, types, documentation and packaging
@@ -47,7 +47,7 @@ format: ## rewrite the Python files as the gate ruff wants them
 unit: ## fast tests without processes of their own
 	@$(PYTEST) tests/unit $(ARGUMENTS)
 
-integration: system-packages install ## tests of modules, roles and playbooks against the simulated control plane
+integration: system-packages install cluster-programs ## tests of modules, roles and playbooks, on both platforms
 	@$(PYTEST) tests/integration $(ARGUMENTS)
 
 e2e: system-packages install engine ## tests with real vLLM in the sandbox
@@ -56,11 +56,17 @@ e2e: system-packages install engine ## tests with real vLLM in the sandbox
 test-real: system-packages install engine ## the longer set with real vLLM
 	@$(PYTEST) -m real tests/e2e $(ARGUMENTS)
 
-bench: system-packages install engine ## the figures of the documentation, measured on this machine
+bench: system-packages install engine cluster-programs ## the figures of the documentation, measured on this machine
 	@$(IN_DEV) python tests/bench $(ARGUMENTS)
 
 engine: ## make the environment of the sandbox's real vLLM (once; some gigabytes)
 	@$(IN_DEV) env PYTHONPATH=tests/sandbox python -m gpuops_sandbox.engine.environment
+
+cluster-programs: ## build the programs of the test cluster from Go modules (once; some minutes)
+	@$(IN_DEV) env PYTHONPATH=tests/cluster:tests/tools python -m gpuops_cluster build
+
+cluster-api: ## start a Kubernetes API server with its controllers and fake GPU machines, to rehearse against
+	@$(IN_DEV) python tests/tools/cluster.py $(ARGUMENTS)
 
 build: ## build the collection into .build/
 	@$(IN_SANDBOX) python tests/tools/collection.py build

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the checkout importable as ``ansible_collections.gpuops.inference`` and the sandbox as ``gpuops_sandbox``."""
+"""Makes importable: the checkout as ``ansible_collections.gpuops.inference``, ``gpuops_sandbox``, ``gpuops_cluster``."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ def _collection_root() -> Path:
 COLLECTION_ROOT = _collection_root()
 sys.path.insert(0, str(COLLECTION_ROOT))
 sys.path.insert(0, str(REPOSITORY / "tests" / "sandbox"))
+sys.path.insert(0, str(REPOSITORY / "tests" / "cluster"))
+sys.path.insert(0, str(REPOSITORY / "tests" / "tools"))
 sys.path.insert(0, str(REPOSITORY / "tests"))
 sys.path.insert(0, str(REPOSITORY / "tests" / "e2e"))
 

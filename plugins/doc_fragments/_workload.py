@@ -23,7 +23,7 @@ options:
     choices: [always, if_not_present, never]
   image_pull_secrets:
     description:
-      - The names of the Secrets with the credentials of the registry, in the namespace of the project.
+      - The names of the Secrets with the credentials of the registry, in the namespace of the workload.
     type: list
     elements: str
     default: []
@@ -88,6 +88,7 @@ options:
       access:
         description:
           - Who may use the endpoint. There is no default, because the platform's own default is everybody.
+          - V(public) and those with users and groups are for Run:ai, which checks who calls.
         type: str
         required: true
         choices:
@@ -95,6 +96,9 @@ options:
           authenticated_users: Every user of the platform.
           authorized_users: The users of O(serving.authorized_users).
           authorized_groups: The groups of O(serving.authorized_groups).
+          cluster_internal: Everybody inside the cluster, as far as network policies let them. Kubernetes only.
+          vllm_api_key: Who knows the key of O(serving.api_key_secret). vLLM asks for it on some paths only. Kubernetes
+            only.
       port:
         description:
           - The port on which vLLM listens.
@@ -102,7 +106,8 @@ options:
         default: 8000
       external:
         description:
-          - Whether the endpoint can be reached from outside the cluster.
+          - Whether the endpoint can be reached from outside the cluster. Run:ai only. On Kubernetes put an Ingress or
+            an HTTPRoute of yours before the Service, which keeps its name, or set O(service.type).
         type: bool
         default: false
       authorized_users:
@@ -117,6 +122,20 @@ options:
         type: list
         elements: str
         default: []
+      api_key_secret:
+        description:
+          - The Secret with the key that vLLM asks of its callers, with O(serving.access=vllm_api_key). It is never
+            read.
+        type: dict
+        suboptions:
+          secret:
+            description: The name of the Secret in the namespace.
+            type: str
+            required: true
+          key:
+            description: The entry of the Secret.
+            type: str
+            required: true
   fabric:
     description:
       - What carries NCCL between the pods, with the variables that follow from it and what the pods need for it.
@@ -244,11 +263,13 @@ options:
       - Whether the scheduler may take the GPUs away for others. Preemptible workloads may use more than the
         project's quota.
       - The platform decides by the priority if this is not set.
+      - On Kubernetes without the scheduler of Run:ai or KAI (O(queue)) it needs O(priority_class), which decides there.
     type: str
     choices: [preemptible, non_preemptible]
   priority:
     description:
-      - The priority inside the project.
+      - The priority inside the project. On Kubernetes only with the scheduler of Run:ai or KAI (O(queue)), else see
+        O(priority_class).
     type: str
     choices: [very-low, low, medium-low, medium, medium-high, high, very-high]
   resources:
@@ -274,13 +295,13 @@ options:
         type: str
   node_pools:
     description:
-      - The node pools to use, the first one preferred.
+      - The node pools of Run:ai to use, the first one preferred. On Kubernetes see O(node_selector).
     type: list
     elements: str
     default: []
   node_type:
     description:
-      - The node type, as Run:ai's label says it.
+      - The node type, as Run:ai's label says it. On Kubernetes see O(node_selector).
     type: str
   spread:
     description:
@@ -336,6 +357,8 @@ options:
     type: str
     choices:
       recreate_group: All pods of the replica are created anew together.
+      recreate_group_after_start: The same, but a pod that ends before all pods have started is only started again.
+        Needs LeaderWorkerSet 0.9 on Kubernetes.
       none: Only that pod is started again, which leaves a replica of several pods broken.
     default: recreate_group
   startup_policy:

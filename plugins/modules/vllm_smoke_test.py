@@ -90,6 +90,13 @@ EXAMPLES = r"""
     name: my-llm-inference
     up_to: L0
     fail_on: unknown
+
+- name: Look at pods and ranks on a Kubernetes cluster
+  gpuops.inference.vllm_smoke_test:
+    platform: kubernetes
+    namespace: inference
+    name: my-llm-inference
+    up_to: L0
 """
 
 RETURN = r"""
@@ -259,7 +266,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.smoke_te
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(**smoke_test_arguments().keywords(), supports_check_mode=True)
+    module = AnsibleModule(**smoke_test_arguments().keywords(), supports_check_mode=True, no_log=True)
     run_module(module, prove_workload)
 
 

@@ -35,7 +35,7 @@ options:
       present: The workload exists as described, and serves.
       absent: There is no workload of this name. Volumes are kept.
       stopped: The workload keeps its name and settings, and no pod runs. Run:ai can do this for distributed
-        workloads only.
+        workloads only, Kubernetes for all.
     default: present
   adopt:
     description:
@@ -79,6 +79,7 @@ options:
     default: 300
 extends_documentation_fragment:
   - gpuops.inference._workload
+  - gpuops.inference._kubernetes_workload
   - gpuops.inference._connection
   - gpuops.inference._attributes
 attributes:
@@ -136,6 +137,31 @@ EXAMPLES = r"""
       access: authenticated_users
       external: true
     preemptibility: preemptible
+
+- name: Serve it on a Kubernetes cluster, for callers inside the cluster
+  gpuops.inference.vllm_workload:
+    platform: kubernetes
+    namespace: inference
+    expect_cluster: gpu-cluster
+    name: my-llm-inference
+    image: registry.example.com/vllm-openai:v0.33.0
+    pods: 2
+    gpus_per_pod: 2
+    model:
+      path: /data/input/Models/Mistral-Small-4-119B-2603
+      served_names: [mistral4]
+    volumes:
+      - claim: models
+        path: /data
+        read_only: true
+    serving:
+      access: cluster_internal
+    preemptibility: preemptible
+    priority_class: low-priority
+    network_policy:
+      clients:
+        - namespace_labels:
+            kubernetes.io/metadata.name: chat
 
 - name: Remove the workload and keep the volume
   gpuops.inference.vllm_workload:
@@ -319,7 +345,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.workload
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(**workload_arguments().keywords(), supports_check_mode=True)
+    module = AnsibleModule(**workload_arguments().keywords(), supports_check_mode=True, no_log=True)
     run_module(module, apply_workload)
 
 

@@ -23,6 +23,12 @@ options:
     description:
       - A JMESPath expression that is applied to the list of workloads. Needs the Python package C(jmespath).
     type: str
+  logs:
+    description:
+      - Whether the end of each leader's log is read too, with the marks of a start that it shows. Kubernetes only,
+        since Run:ai's control plane shows no logs.
+    type: bool
+    default: false
 requirements:
   - jmespath (only with O(query))
 extends_documentation_fragment:
@@ -47,6 +53,13 @@ EXAMPLES = r"""
     project: my-project
     name: my-llm-inference
   register: looked
+
+- name: Look at a workload on a Kubernetes cluster, with the end of its leader's log
+  gpuops.inference.vllm_workload_info:
+    platform: kubernetes
+    namespace: inference
+    name: my-llm-inference
+    logs: true
 
 - name: Get the addresses only
   gpuops.inference.vllm_workload_info:
@@ -111,11 +124,46 @@ workloads:
       type: list
       elements: dict
       returned: always
-      sample:
-        - name: my-llm-inference-0
-          role: leader
-          phase: running
-          machine: gpu-1
+      contains:
+        name:
+          description: The name.
+          type: str
+          returned: always
+          sample: my-llm-inference-0
+        role:
+          description: V(leader), V(follower) or V(unknown).
+          type: str
+          returned: always
+          sample: leader
+        phase:
+          description: The phase.
+          type: str
+          returned: always
+          sample: running
+        machine:
+          description: The machine on which it runs.
+          type: str
+          returned: always
+          sample: gpu-1
+        address:
+          description: Its address in the cluster.
+          type: str
+          returned: always
+          sample: 10.42.0.17
+        log:
+          description: The end of its log. V(null) if it cannot be read.
+          type: str
+          returned: for leaders, with O(logs)
+          sample: "INFO: Application startup complete."
+        markers:
+          description: The steps of the start that the log tells of, in their order, each with its line. The last one is
+            C(server_ready).
+          type: list
+          elements: dict
+          returned: for leaders, with O(logs)
+          sample:
+            - step: server_ready
+              line: "INFO: Application startup complete."
     events:
       description: The most recent events, newest last.
       type: list
@@ -184,7 +232,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.workload
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(**workload_info_arguments().keywords(), supports_check_mode=True)
+    module = AnsibleModule(**workload_info_arguments().keywords(), supports_check_mode=True, no_log=True)
     run_module(module, read_workload_info)
 
 

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One sandbox without processes for all integration tests of a run, brought back to its beginning before each test."""
+"""One sandbox without processes and one cluster without machines for all integration tests of a run.
+
+Each is brought back to its beginning before every test that uses it.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.cluster import ClusterHandle, need_cluster
+from support.kubernetes_place import KubernetesPlace
 from support.playbook import Playbooks, link_checkout
+from support.runai_place import RunaiPlace
 from support.sandbox import SandboxHandle
+from support.workload_place import WorkloadPlace
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +33,30 @@ def sandbox(sandbox_server: SandboxHandle) -> SandboxHandle:
     """The sandbox without workloads, faults and requests, its switches as at the start."""
     sandbox_server.reset()
     return sandbox_server
+
+
+@pytest.fixture(scope="session")
+def cluster_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterHandle]:
+    """A real Kubernetes control plane whose machines, GPUs and running containers are only records."""
+    need_cluster()
+    handle = ClusterHandle(tmp_path_factory.mktemp("cluster") / "state")
+    yield handle
+    handle.end()
+
+
+@pytest.fixture
+def cluster(cluster_server: ClusterHandle) -> ClusterHandle:
+    """The cluster with empty namespaces and an empty log of requests."""
+    cluster_server.reset()
+    return cluster_server
+
+
+@pytest.fixture(params=["runai", "kubernetes"])
+def place(request: pytest.FixtureRequest) -> WorkloadPlace:
+    """A place where workloads run, on each platform in turn."""
+    if request.param == "runai":
+        return RunaiPlace(request.getfixturevalue("sandbox"))
+    return KubernetesPlace(request.getfixturevalue("cluster"))
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The examples of the modules' documentation, made to run against a sandbox."""
+"""The examples of the modules' documentation."""
 
 from __future__ import annotations
 
@@ -10,24 +10,11 @@ from typing import Any
 
 import yaml
 from support.modules import COLLECTION
-from support.sandbox import SandboxHandle
 
 CREATING_MODULE = "vllm_workload"
-
-
-def first_example(module: str) -> dict[str, Any]:
-    """Return the parameters of the first example in a module's documentation."""
-    text = importlib.import_module(f"{COLLECTION}.plugins.modules.{module}").EXAMPLES
-    parameters: dict[str, Any] = yaml.safe_load(text)[0][f"gpuops.inference.{module}"]
-    return parameters
 
 
 def all_examples(module: str) -> list[dict[str, Any]]:
     """Return the parameters of every example in a module's documentation, in order."""
     text = importlib.import_module(f"{COLLECTION}.plugins.modules.{module}").EXAMPLES
     return [task[f"gpuops.inference.{module}"] for task in yaml.safe_load(text)]
-
-
-def connected(parameters: dict[str, Any], sandbox: SandboxHandle) -> dict[str, Any]:
-    """Return the parameters of an example with the sandbox's connection."""
-    return {**parameters, **sandbox.connection}

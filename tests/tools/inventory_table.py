@@ -21,12 +21,13 @@ from places import REPOSITORY
 PAGE = REPOSITORY / "docs" / "inventory.md"
 BEGIN = "<!-- table: written by tests/tools/inventory_table.py from the roles' argument specs -->"
 END = "<!-- end of the table -->"
-ROLES = ("vllm_serving", "smoke_test")
+ROLES = ("vllm_serving", "smoke_test", "preflight")
 
 # The chapters, in this order, by the first variable of each as the argument spec of vllm_serving lists them.
 CHAPTERS = {
     "gpuops_name": "Which workload, and where",
     "gpuops_runai_url": "How the control plane is reached",
+    "gpuops_kubeconfig": "How the API server of a cluster is reached",
     "gpuops_state": "What to reach, and how",
     "gpuops_image": "What runs",
     "gpuops_claim": "The model's volume",
@@ -35,8 +36,10 @@ CHAPTERS = {
     "gpuops_tensor_parallel_size": "vLLM",
     "gpuops_fabric": "What carries NCCL",
     "gpuops_preemptibility": "Quota, resources, machines",
-    "gpuops_labels": "Kubernetes",
+    "gpuops_labels": "Pods",
+    "gpuops_controller": "Plain Kubernetes only",
     "gpuops_endpoint_token": "The smoke test",
+    "gpuops_preflight_fail_on": "The preflight",
 }
 
 Options = dict[str, dict[str, Any]]

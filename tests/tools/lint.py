@@ -84,15 +84,16 @@ GATES = (
     ),
     Gate(
         "mypy",
-        "types of the plugins, the sandbox and the tools, strict",
+        "types of the plugins, the sandbox, the cluster and the tools, strict",
         (
             # 3.10 is the oldest Python of ansible-core 2.16, the oldest that the collection runs on.
             ("mypy", "--python-version", "3.10", "--package", "ansible_collections.gpuops.inference.plugins"),
             ("mypy", "--package", "gpuops_sandbox"),
+            ("mypy", "--package", "gpuops_cluster"),
             ("mypy", "tests/tools"),
         ),
         (
-            ("MYPYPATH", os.pathsep.join((str(ROOT), "tests/sandbox", "tests/tools"))),
+            ("MYPYPATH", os.pathsep.join((str(ROOT), "tests/sandbox", "tests/cluster", "tests/tools"))),
             ("MYPY_CACHE_DIR", str(ROOT / "mypy-cache")),
         ),
     ),

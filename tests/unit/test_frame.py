@@ -37,7 +37,7 @@ MAY_IMPORT = {
 PURE = {"_results", "_workload", "_fabric", "_diagnosis"}
 
 # What the rest of the collection may know of the platforms: the interface, its plain values, and the choice of one.
-PLATFORM_INTERFACE = {"_platforms.base", "_platforms.connection", "_platforms.select"}
+PLATFORM_INTERFACE = {"_platforms.base", "_platforms.connection", "_platforms.preflight", "_platforms.select"}
 
 # Lower layers may take plain values from the interface, but never choose a platform.
 PLATFORM_VALUES = PLATFORM_INTERFACE - {"_platforms.select"}
@@ -214,7 +214,9 @@ def test_what_is_not_for_users_stays_out_of_the_tarball() -> None:
 
 
 def _length(file: Path) -> int:
-    """Return a file's lines; the documentation that ansible reads out of a module's file does not count."""
+    """Return a file's lines; documentation that ansible reads from this one place only does not count."""
+    if file.name == "argument_specs.yml":
+        return 0
     text = file.read_text(encoding="utf-8")
     documentation = 0
     for node in ast.parse(text).body if file.suffix == ".py" else []:

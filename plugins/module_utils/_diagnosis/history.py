@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
@@ -24,6 +25,17 @@ _ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?\s*(Z|[+
 _DISPLACED = ("Preempt", "Evict", "TaintManagerEviction", "NodeNotReady")
 # Clocks of machines and control plane differ a little; an event this much older than a pod may still be about it.
 _CLOCK_TOLERANCE_SECONDS = 2.0
+# Ends of logs that are remembered, the newest first: those of some restarts of all pods.
+_LAST_WORDS_KEPT = 32
+
+
+@dataclass(frozen=True)
+class LastWords:
+    """The end of the log of a pod's container that ended. ``role`` is the pod's."""
+
+    pod: str
+    role: str
+    text: str
 
 
 def seconds_of(time: str | None) -> float | None:
@@ -44,11 +56,16 @@ def pod_of(event: PlatformEvent) -> str:
     return event.object.rsplit("/", 1)[-1]
 
 
+def _tells_of_an_end(message: str) -> bool:
+    """Say whether a pod's message is about a container that ran; a new pod's first messages tell nothing of the old."""
+    return message.startswith(("container ", "CrashLoopBackOff"))
+
+
 class StatusHistory:
     """Remembers the looks at one workload.
 
     ``now`` is the time of the last look, in the caller's seconds; ``last_messages`` what the platform said when it last
-    said anything: recreating the pods takes the message about their end away.
+    said anything, and ``last_words`` the ends of logs: recreating the pods takes both away.
     """
 
     def __init__(self) -> None:
@@ -56,6 +73,7 @@ class StatusHistory:
         self.now = 0.0
         self.ever_running = False
         self.last_messages: tuple[str, ...] = ()
+        self.last_words: tuple[LastWords, ...] = ()
         self._incarnations: dict[str, list[str]] = {}
         self._oldest_pod: float | None = None
         self._first_seen: dict[str, float] = {}
@@ -65,7 +83,10 @@ class StatusHistory:
         self.began = now if self.began is None else self.began
         self.now = now
         self.ever_running = self.ever_running or status.phase == RUNNING
-        self.last_messages = status.messages or self.last_messages
+        of_pods = [f"{pod.name}: {text}" for pod in status.pods for text in pod.messages if _tells_of_an_end(text)]
+        self.last_messages = (*status.messages, *of_pods) or self.last_messages
+        ends = [LastWords(pod.name, pod.role, pod.last_words) for pod in status.pods if pod.last_words]
+        self.last_words = tuple(dict.fromkeys((*ends, *self.last_words)))[:_LAST_WORDS_KEPT]
         for pod in status.pods:
             identity = pod.handle or pod.created or ""
             seen = self._incarnations.setdefault(pod.name, [])

@@ -19,8 +19,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.finding 
 class LogRule:
     """One cause. ``pattern`` is searched in every line that is not noise; ``seen`` says in words what stands there.
 
-    ``consequence``: it follows from another cause and is told only when nothing else is found. ``follower_hint``
-    replaces ``hint`` for the log of a follower.
+    ``consequence``: it follows from another cause and is told only when nothing else is found. ``passing``: the next
+    start may go well without any change. ``follower_hint`` replaces ``hint`` for the log of a follower.
     """
 
     cause: str
@@ -28,6 +28,7 @@ class LogRule:
     seen: str
     hint: str
     consequence: bool = False
+    passing: bool = False
     severity: str = ERROR
     follower_hint: str | None = None
 
@@ -51,6 +52,7 @@ LOG_RULES = (
         r"\[Errno 98\]|Address already in use",
         "`OSError: [Errno 98] Address already in use` (it names no port)",
         "Something in the pod listens on `serving.port` already: choose another one, or remove the second server.",
+        passing=True,
     ),
     LogRule(
         "service_variable_collision",
@@ -116,6 +118,7 @@ LOG_RULES = (
         r"couldn't connect to 'https://huggingface\.co'|huggingface\.co.*(Name or service not known|resolve)",
         "`We couldn't connect to 'https://huggingface.co'`",
         "The pod has no way to the internet: give the path of the files on a volume.",
+        passing=True,
     ),
     LogRule(
         "model_folder_unreadable",
@@ -220,6 +223,7 @@ LOG_RULES = (
         r"(Free memory on device|Available memory on node) .* on startup is less than desired",
         "`Free memory on device ... on startup is less than desired GPU memory utilization`",
         "Something else already uses that memory, or the fraction is too high: lower `--gpu-memory-utilization`.",
+        passing=True,
     ),
     LogRule(
         "kv_cache_no_room",
@@ -278,6 +282,7 @@ LOG_RULES = (
         r"no CUDA-capable device|NVIDIA driver on your system is too old",
         "`Failed to infer device type`",
         "The pod sees no usable GPU: check `gpus_per_pod`, the machine's driver, and that the image is built for it.",
+        passing=True,
     ),
     # Between pods.
     LogRule(
@@ -286,12 +291,14 @@ LOG_RULES = (
         "`Timed out after N seconds waiting for clients. 1/2 clients joined.`",
         "Not all followers reached the leader in time. Followers of an earlier start count for nothing: all pods of a "
         "replica are restarted together. Check that every pod runs, and that all TCP ports are open between them.",
+        passing=True,
     ),
     LogRule(
         "leader_name_unresolvable",
         r"network addresses of \([^)]*\) cannot be retrieved \(gai error",
         "`The IPv6 network addresses of (NAME, PORT) cannot be retrieved (gai error: ...)`",
         "The leader's name does not resolve: its headless Service is missing, or publishes only ready pods.",
+        passing=True,
     ),
     LogRule(
         "leader_no_route",
@@ -300,6 +307,7 @@ LOG_RULES = (
         "The leader's address cannot be reached: a network policy, a wrong `--master-addr`, or (on the leader "
         "itself) an "
         "address that is not its own.",
+        passing=True,
     ),
     LogRule(
         "leader_unreachable",
@@ -308,6 +316,7 @@ LOG_RULES = (
         "Nobody listens at the leader's `--master-addr`:`--master-port`: the leader has ended or never started. "
         "Read its "
         "log first; all pods of a replica are restarted together.",
+        passing=True,
     ),
     LogRule(
         "follower_died",
@@ -318,6 +327,7 @@ LOG_RULES = (
         "(`restart_policy: recreate_group` does) and read that pod's log.",
         follower_hint="The leader, or another pod of the replica, ended: this pod never exits by itself, so all are "
         "restarted together. Read the leader's log.",
+        passing=True,
     ),
     LogRule(
         "nccl_failed",
@@ -326,12 +336,14 @@ LOG_RULES = (
         "`NCCL error: ...` or `Watchdog caught collective operation timeout`",
         "GPUs of different pods do not reach each other as NCCL wants to: set NCCL_DEBUG=INFO, and check the fabric's "
         "variables and devices (with RDMA also locked memory), NCCL_SOCKET_IFNAME and /dev/shm.",
+        passing=True,
     ),
     LogRule(
         "engine_start_timeout",
         r"Timed out waiting for engine core processes to start",
         "`Timed out waiting for engine core processes to start`",
         "Loading takes longer than VLLM_ENGINE_READY_TIMEOUT_S: raise `start_timeout`, or look at the storage's speed.",
+        passing=True,
     ),
     LogRule(
         "engine_stalled",
@@ -339,12 +351,14 @@ LOG_RULES = (
         "`No available shared memory broadcast block found in 60 seconds`",
         "A rank hangs or is very slow: look at the other pods' logs and at their GPUs' use.",
         severity=WARNING,
+        passing=True,
     ),
     LogRule(
         "interrupted_while_loading",
         r"KeyboardInterrupt: terminated",
         "`KeyboardInterrupt: terminated`",
         "The pod was ended while it loaded: by a liveness probe that is too early, a preemption or a deletion.",
+        passing=True,
     ),
     # Told only when nothing above explains them.
     LogRule(
@@ -355,6 +369,7 @@ LOG_RULES = (
         "pods of "
         "the replica together.",
         consequence=True,
+        passing=True,
     ),
     LogRule(
         "worker_died",
@@ -362,6 +377,7 @@ LOG_RULES = (
         "`Worker proc ... died unexpectedly`",
         "Without an error before it, the kernel may have killed it: check the pod's memory limit (OOMKilled).",
         consequence=True,
+        passing=True,
     ),
     LogRule(
         "engine_died",
@@ -369,5 +385,9 @@ LOG_RULES = (
         "`EngineDeadError`, and it is not a clean stop",
         "The engine ended while it served; the cause stands before it in the log, or in a follower's log.",
         consequence=True,
+        passing=True,
     ),
 )
+
+# What the next start cannot escape, unless somebody changes something.
+LASTING_CAUSES = frozenset(rule.cause for rule in LOG_RULES if not rule.passing)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Why a workload does not start: one table row per cause, judged from status, events and history. Pure.
+"""Why a workload does not start: one table row per cause, judged from status, events, ends of logs and history. Pure.
 
 For internal use of this collection only: may change without notice.
 """
@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.history import StatusHistory
+from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.log_rules import diagnose_log
+from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.log_table import LASTING_CAUSES
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.signs import (
     Look,
     crash_loop_sign,
@@ -18,8 +20,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.signs 
     no_pods_sign,
     sentence,
     text_sign,
+    unseen_by_scheduler_sign,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import FAILED, WorkloadStatus
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import FAILED, RUNNING, WorkloadStatus
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, INFO, WARNING, Finding
 
 AT_ONCE = 0.0
@@ -35,6 +38,10 @@ PROBE_GRACE = 60.0
 NEVER = None
 
 _POD_GOT_ON = ("Pulled", "Created", "Started")
+# A controller that could not create a pod says so when it can again.
+_POD_WAS_CREATED = ("SuccessfulCreate",)
+# What only says that it ended, after all that may say why.
+_TOLD_LAST = ("crash_loop", "container_ended", "platform_failed")
 
 
 @dataclass(frozen=True)
@@ -61,19 +68,66 @@ RULES = (
         "built on it.",
         text_sign(
             r'no matches for kind "?LeaderWorkerSet|leaderworkersets?\S* .*(not found|could not find)|'
-            r"(LeaderWorkerSet|\bLWS\b).*(not installed|missing|is required)"
+            # Not within a name: workloads may be called lws-something.
+            r"(?<![\w-])(LeaderWorkerSet|LWS)(?![\w-]).*(?<![\w-])(not installed|missing|is required)"
         ),
         AT_ONCE,
     ),
     Rule(
-        "admission_refused",
-        "an event FailedCreate, an admission webhook, Pod Security or a policy refuses the pods",
-        "The message names the rule: change the option it is about, or ask for an exception. Under Pod Security "
-        "`restricted` nothing may run as root or with added capabilities.",
+        "pod_security_refused",
+        "`violates PodSecurity`: the namespace's Pod Security level refuses the pods",
+        "The message names what is too much: leave that option away (`capabilities`, a run_as of root, extra volumes "
+        "of the machine), or have the namespace's label pod-security.kubernetes.io/enforce changed.",
+        text_sign(r"violates PodSecurity", settled_by=_POD_WAS_CREATED),
+        AT_ONCE,
+    ),
+    Rule(
+        "priority_class_missing",
+        "`no PriorityClass with name ... was found`",
+        "Correct `priority_class`, or have the PriorityClass created (it belongs to the whole cluster).",
+        text_sign(r"no PriorityClass with name", settled_by=_POD_WAS_CREATED),
+        AT_ONCE,
+    ),
+    Rule(
+        "namespace_terminating",
+        "`unable to create new content in namespace ... because it is being terminated`",
+        "The namespace is being deleted: use another one, or create it again once it is gone.",
+        text_sign(r"because it is being terminated", settled_by=_POD_WAS_CREATED),
+        AT_ONCE,
+    ),
+    Rule(
+        "service_account_missing",
+        "`error looking up service account`: the pods' ServiceAccount is not there",
+        "Create the ServiceAccount in the workload's namespace, or correct `service_account`.",
+        text_sign(r"error looking up service account", settled_by=_POD_WAS_CREATED),
+        OBJECT_GRACE,
+    ),
+    Rule(
+        "limit_range_exceeded",
+        "a LimitRange of the namespace refuses the pods' resources",
+        "The message names the limit: change `resources` or `gpus_per_pod`, or have the LimitRange changed.",
         text_sign(
-            r"admission webhook .*denied|violates PodSecurity|^FailedCreate: .*(forbidden|denied|invalid)|"
+            r"(maximum|minimum) \S+ usage per (Container|Pod)|limit to request ratio", settled_by=_POD_WAS_CREATED
+        ),
+        OBJECT_GRACE,
+    ),
+    Rule(
+        "webhook_unreachable",
+        "`failed calling webhook`: an admission webhook of the cluster does not answer",
+        "Without it the cluster creates no pods: tell the cluster's administrator which webhook it is.",
+        text_sign(r"failed calling webhook", settled_by=_POD_WAS_CREATED),
+        RETRY_GRACE,
+    ),
+    Rule(
+        "admission_refused",
+        "an event FailedCreate, an admission webhook or a policy refuses the pods",
+        "The message names the rule: change the option it is about, or ask for an exception.",
+        text_sign(
+            r"admission webhook .*denied|^FailedCreate: .*(forbidden|denied|invalid)|"
             r"policy violation|violates? .*policy",
-            unless=r"exceeded quota",
+            unless=r"exceeded quota|violates PodSecurity|no PriorityClass with name|because it is being terminated|"
+            r"error looking up service account|usage per (Container|Pod)|limit to request ratio|failed calling webhook",
+            settled_by=_POD_WAS_CREATED,
         ),
         OBJECT_GRACE,
     ),
@@ -105,8 +159,7 @@ RULES = (
         "out_of_memory",
         "OOMKilled or OOMKilling: the container met its memory limit (not the GPU's memory)",
         "Raise `resources.memory_limit` (weights pass through it while they load, and /dev/shm counts too), or "
-        "leave it "
-        "unset.",
+        "leave it unset.",
         text_sign(r"OOMKill|Memory cgroup out of memory|out of memory: kill", current_pods_only=False),
         AT_ONCE,
     ),
@@ -122,17 +175,29 @@ RULES = (
         "the container's program cannot be executed: not in the image, or built for another processor",
         "Check that `image` is a vLLM image with `vllm` on its PATH, for this machine's processor.",
         text_sign(
-            r"executable file not found|exec format error|exec: \"[^\"]+\": |"
+            r"executable file not found|exec format error|exec: \"[^\"]+\": |\bStartError\b|ContainerCannotRun|"
             r"OCI runtime create failed|runc create failed"
         ),
         AT_ONCE,
+    ),
+    Rule(
+        "container_create_failed",
+        "CreateContainerError or RunContainerError: the machine cannot make the container",
+        "The message is the container runtime's: a busy or broken machine (exclude it with `exclude_machines`), or a "
+        "volume or device that it cannot give to the container.",
+        text_sign(
+            r"^(CreateContainerError|RunContainerError)\b",
+            unless=r"executable file not found|exec format error|exec: |OCI runtime create failed|runc create failed",
+        ),
+        RETRY_GRACE,
     ),
     Rule(
         "secret_or_configmap_missing",
         "CreateContainerConfigError, or a Secret or ConfigMap (or a key of it) is not found",
         "Create it in the workload's namespace, or correct the reference `{secret, key}` in `env`.",
         text_sign(
-            r'(secret|configmap)s? "[^"]*" not found|couldn\'t find key|CreateContainerConfigError',
+            r'(secret|configmap)s? "[^"]*" not found|couldn\'t find key|CreateContainerConfigError|'
+            r"references non-existent (secret|config) key",
             unless=r"runAsNonRoot",
             settled_by=_POD_GOT_ON,
         ),
@@ -184,10 +249,14 @@ RULES = (
     ),
     Rule(
         "gpu_allocation_failed",
-        "UnexpectedAdmissionError: the machine could not hand out the GPUs or other devices it had promised",
+        "UnexpectedAdmissionError, `OutOfnvidia.com/gpu`: the machine could not hand out the GPUs or other devices it "
+        "had promised",
         "The machine's device plugin and the scheduler disagree: exclude the machine "
         "(`exclude_machines`) and tell its administrator.",
-        text_sign(r"UnexpectedAdmissionError|Allocate failed due to", settled_by=_POD_GOT_ON),
+        text_sign(
+            r"UnexpectedAdmissionError|Allocate failed due to|^OutOf\S+: |Node didn't have enough resource",
+            settled_by=_POD_GOT_ON,
+        ),
         RETRY_GRACE,
     ),
     Rule(
@@ -197,6 +266,22 @@ RULES = (
         "that the UID cannot read and too little memory are the commonest causes.",
         crash_loop_sign,
         AT_ONCE,
+    ),
+    Rule(
+        "container_ended",
+        "a container ended and is started again",
+        "Read the log of that pod's previous container. Exit code 137 is SIGKILL, 139 a crash in native code, 143 an "
+        "order to stop.",
+        text_sign(r"^container \S+ ended: ", unless=r"OOMKill|StartError|ContainerCannotRun", not_while_running=True),
+        NEVER,
+    ),
+    Rule(
+        "probe_restarts",
+        "an event Killing: a container failed its startup or liveness probe",
+        "Loading took longer than `start_timeout`, or a serving engine hangs: look at the pod's log and at the "
+        "storage's speed, and raise `start_timeout` if it was still loading.",
+        text_sign(r"^Killing: .*failed (startup|liveness) probe"),
+        NEVER,
     ),
     Rule(
         "preempted",
@@ -210,19 +295,36 @@ RULES = (
         "a pod was evicted, or its machine is not ready",
         "The machine was short of memory or disk, drained or lost; the pods come back elsewhere if there is room.",
         text_sign(
-            r"^Evict\w*: |node was low on resource|TaintManagerEviction|^NodeNotReady: ", settled_by=("Started",)
+            r"^Evict\w*: |node was low on resource|TaintManagerEviction|^NodeNotReady: |"
+            r"^(DeletionByTaintManager|DeletionByPodGC|TerminationByKubelet): |imminent node shutdown",
+            settled_by=("Started",),
         ),
         NEVER,
     ),
     Rule(
         "quota_exceeded",
-        "NonPreemptibleOverQuota, OverLimit, exceeded quota: the project may not use so many GPUs now",
-        "Wait for other workloads of the project to end, ask for quota, use fewer GPUs, or say `preemptibility: "
-        "preemptible` to go over the quota.",
+        "NonPreemptibleOverQuota, OverLimit, exceeded quota: the project or namespace may not use so many GPUs now",
+        "Wait for other workloads of the project or namespace to end, ask for quota, use fewer GPUs, or (with a "
+        "project of Run:ai) say `preemptibility: preemptible` to go over the quota.",
         text_sign(
             r"NonPreemptibleOverQuota|OverLimit|over[ -]quota|exceeded quota|limit of non-preemptible|"
-            r"(quota|limit) is \d+ GPU"
+            r"(quota|limit) is \d+ GPU",
+            settled_by=_POD_WAS_CREATED,
         ),
+        NEVER,
+    ),
+    Rule(
+        "scheduling_gated",
+        "SchedulingGated: something holds the pods back before they are scheduled (a queue such as Kueue)",
+        "Whoever set the gate lets them go: look at the queue of the namespace.",
+        text_sign(r"^SchedulingGated\b|scheduling gates"),
+        NEVER,
+    ),
+    Rule(
+        "scheduler_missing",
+        "no scheduler has looked at the pods for a minute",
+        "Check that the scheduler of that name runs in the cluster, or correct `scheduler`.",
+        unseen_by_scheduler_sign,
         NEVER,
     ),
     Rule(
@@ -234,7 +336,7 @@ RULES = (
         "tolerations and what else runs there.",
         text_sign(
             r"^FailedScheduling: |nodes are available|Resources were not found|^Unschedulable\b",
-            unless=r"persistentvolumeclaim|(quota|limit) is \d+|over[ -]?quota",
+            unless=r"persistentvolumeclaim|scheduling gates|(quota|limit) is \d+|over[ -]?quota",
             settled_by=("Scheduled", *_POD_GOT_ON),
         ),
         NEVER,
@@ -249,10 +351,12 @@ RULES = (
     ),
     Rule(
         "readiness_refused",
-        "the readiness probe is answered with 401, 403, 404 or 405 for a minute: something serves, but not this path",
-        "The probe asks vLLM for /v1/models on `serving.port`: an API key in front of it, another program or another "
+        "a probe is answered with 401, 403, 404 or 405 for a minute: something serves, but not this path",
+        "The probe asks vLLM on `serving.port`: an API key in front of it, another program or another "
         "path on that port keeps the workload from ever being ready.",
-        text_sign(r"Readiness probe failed: .*statuscode: (401|403|404|405)", not_while_running=True),
+        text_sign(
+            r"(Readiness|Startup|Liveness) probe failed: .*statuscode: (401|403|404|405)", not_while_running=True
+        ),
         PROBE_GRACE,
     ),
     Rule(
@@ -294,7 +398,27 @@ def diagnose(status: WorkloadStatus, history: StatusHistory) -> list[Finding]:
             Finding(ERROR if fatal else rule.meanwhile, rule.cause, sentence(sign.evidence), rule.hint, sign.object)
         )
     history.forget_all_but({finding.cause for finding in findings})
-    return sorted(findings, key=lambda finding: finding.severity != ERROR)
+    findings += _from_last_words(status, history, "crash_loop" in {finding.cause for finding in findings})
+    return sorted(findings, key=lambda finding: (finding.severity != ERROR, finding.cause in _TOLD_LAST))
+
+
+def _from_last_words(status: WorkloadStatus, history: StatusHistory, is_crash_loop: bool) -> list[Finding]:
+    """Return what the ends of logs say about containers that ended, the most telling first.
+
+    A cause that the next start cannot escape is an error at once, any other one as soon as it is a crash loop; then
+    the pods that were recreated since are judged too.
+    """
+    if status.phase == RUNNING:
+        return []
+    names = {pod.name for pod in status.pods if pod.last_words}
+    found: dict[str, Finding] = {}
+    ends = [end for end in history.last_words if is_crash_loop or end.pod in names]
+    for end in sorted(ends, key=lambda end: end.role != "leader"):
+        for finding in diagnose_log(end.text, end.role):
+            is_error = finding.severity == ERROR and (is_crash_loop or finding.cause in LASTING_CAUSES)
+            judged = replace(finding, severity=ERROR if is_error else WARNING, object=end.pod)
+            found.setdefault(finding.cause, judged)
+    return sorted(found.values(), key=lambda finding: finding.cause not in LASTING_CAUSES)
 
 
 def promoted(findings: list[Finding]) -> list[Finding]:

@@ -31,6 +31,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
 EVIDENCE_CHARACTERS = 400
 # Creating a workload's pods takes a controller a second or two; after this long somebody is not doing it.
 _NO_PODS_SECONDS = 60.0
+# A scheduler looks at a pod within a second, a busy one within some.
+_UNSEEN_SECONDS = 60.0
 # One recreation may be a race at start; the second one says that the engine cannot start. Where the platform has given
 # up already, one is enough.
 _RECREATIONS_OF_A_CRASH_LOOP = 2
@@ -72,7 +74,7 @@ def text_sign(
     current_pods_only: bool = True,
     not_while_running: bool = False,
 ) -> Look:
-    """Make a look for ``pattern`` in ``reason: message`` of every event and in the platform's messages.
+    """Make a look for ``pattern`` in ``reason: message`` of every event, and in what the platform and the pods say.
 
     ``definitive`` marks the texts that never get better by waiting; ``unless`` leaves texts to another rule;
     a later event of the same pod with a reason in ``settled_by`` says that it got better.
@@ -85,6 +87,7 @@ def text_sign(
         if not_while_running and status.phase == RUNNING:
             return None
         texts = [("", message) for message in status.messages if matches(message)]
+        texts += [(pod.name, message) for pod in status.pods for message in pod.messages if matches(message)]
         for event in status.events:
             text = f"{event.reason}: {event.message}"
             relevant = matches(text) and history.is_relevant(event, status, current_pods_only)
@@ -161,3 +164,10 @@ def failed_sign(status: WorkloadStatus, history: StatusHistory) -> Sign | None:
         return None
     said = shortened("; ".join(status.messages)) or "without a message"
     return Sign(f"the platform reports phase failed: {said}")
+
+
+def unseen_by_scheduler_sign(status: WorkloadStatus, history: StatusHistory) -> Sign | None:
+    """Look for pods that no scheduler has said anything about."""
+    if history.watched_seconds() < _UNSEEN_SECONDS:
+        return None
+    return text_sign(r"^NotScheduled: ")(status, history)

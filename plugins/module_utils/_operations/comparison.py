@@ -13,12 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import (
-    Change,
-    differences,
-    flatten,
-    is_below,
-)
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import Change, differences
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     CREATING,
     FAILED,
@@ -30,6 +25,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     Rehearsal,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import INFO, WARNING, Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._results.paths import flatten, is_below
 
 NONE = "none"
 ROLLING = "rolling"

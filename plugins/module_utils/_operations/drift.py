@@ -13,13 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.gpuops.inference.plugins.module_utils._results.paths import flatten, is_below
 from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import hash_clear_value, short_hash
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import SecretReference, WorkloadSpec
 
 # Inputs that describe how a state is reached or which are compared with the live object itself.
 _NOT_COMPARED = ("name", "replicas")
-# What tells the entries of a list apart where they have no name: a claim by its path too, a toleration by its effect.
-_IDENTIFYING = ("claimName", "resource", "key", "operator", "effect", "path")
 
 
 @dataclass(frozen=True)
@@ -37,28 +36,6 @@ class Change:
     def as_dict(self) -> dict[str, Any]:
         """Return the plain dictionary that results carry."""
         return {"path": self.path, "before": self.before, "after": self.after, "origin": self.origin}
-
-
-def flatten(value: Any, path: str = "") -> dict[str, Any]:
-    """Return the leaves of plain data by path: ``spec.leader.environmentVariables[HOME].value``.
-
-    Entries of a list that carry a name are addressed by it, so that their order is no difference.
-    """
-    if isinstance(value, Mapping) and value:
-        leaves: dict[str, Any] = {}
-        for key, item in value.items():
-            leaves.update(flatten(item, f"{path}.{key}" if path else str(key)))
-        return leaves
-    if isinstance(value, (list, tuple)) and value:
-        leaves = {}
-        taken: set[str] = set()
-        for index, item in enumerate(value):
-            name = _entry_name(item, index)
-            address = name if name not in taken else f"{name}#{index}"
-            taken.add(address)
-            leaves.update(flatten(item, f"{path}[{address}]"))
-        return leaves
-    return {path: value}
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], origin: str) -> list[Change]:
@@ -81,11 +58,6 @@ def readable(changes: Iterable[Change], before: Mapping[str, Any], after: Mappin
         )
         for change in changes
     )
-
-
-def is_below(path: str, parents: Iterable[str]) -> bool:
-    """Say whether ``path`` is one of ``parents`` or lies below one of them."""
-    return any(path == parent or path.startswith((f"{parent}.", f"{parent}[")) for parent in parents)
 
 
 def inputs_of(spec: WorkloadSpec) -> dict[str, Any]:
@@ -157,13 +129,3 @@ def _default_of(entry: dataclasses.Field[Any]) -> Any:
     if entry.default_factory is not dataclasses.MISSING:
         return entry.default_factory()
     return object()
-
-
-def _entry_name(item: Any, index: int) -> str:
-    """Return what tells a list's entry from the others: its name, or its identifying parts, or its place."""
-    if not isinstance(item, Mapping):
-        return str(index)
-    if isinstance(item.get("name"), str):
-        return str(item["name"])
-    parts = [str(item[key]) for key in _IDENTIFYING if isinstance(item.get(key), str)]
-    return ",".join(parts) or str(index)

@@ -13,6 +13,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.gpuops.inference.plugins.module_utils._options.arguments import ArgumentSpec
+from ansible_collections.gpuops.inference.plugins.module_utils._options.kubernetes_connection import (
+    kubeconfig_secrets,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import (
     GpuopsError,
     InterruptedByParent,
@@ -36,6 +39,7 @@ def perform(operation: Operation, argument_spec: ArgumentSpec, params: Mapping[s
     whole process.
     """
     plain: dict[str, Any] = to_plain(params)
+    host.redactor.learn(*kubeconfig_secrets(plain))
     _learn_secret_looking_values(plain, host.redactor)
     try:
         result = operation(plain, host)
@@ -59,7 +63,11 @@ def perform(operation: Operation, argument_spec: ArgumentSpec, params: Mapping[s
 
 
 def run_module(module: AnsibleModule, operation: Operation) -> None:
-    """Carry out ``operation`` as a module: silent while it works, since a module's output arrives only at its end."""
+    """Carry out ``operation`` as a module: silent while it works, since a module's output arrives only at its end.
+
+    ``module`` is made with ``no_log``, which keeps its parameters out of the machine's system log: no option can say
+    which values inside a ``kubeconfig`` given as its content are secret.
+    """
     host = Host(
         check_mode=module.check_mode, redactor=Redactor(module.no_log_values), temporary_directory=module.tmpdir
     )

@@ -23,7 +23,6 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.compa
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import (
     Change,
     body_hash,
-    flatten,
     inputs_of,
     readable,
     with_fields,
@@ -46,6 +45,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.error im
 from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric import FabricDecision
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import INFO, Finding, errors_of
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
+from ansible_collections.gpuops.inference.plugins.module_utils._results.paths import flatten
 from ansible_collections.gpuops.inference.plugins.module_utils._results.version import COLLECTION_VERSION
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.planner import plan_workload
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import WorkloadSpec

@@ -71,6 +71,11 @@ def running_pods(status: WorkloadStatus) -> list[PodStatus]:
     return [pod for pod in status.pods if pod.phase.lower() == "running"]
 
 
+def said(status: WorkloadStatus) -> list[str]:
+    """Return the sentences of the platform about the workload, then those about its pods."""
+    return [*status.messages, *(f"{pod.name}: {text}" for pod in status.pods for text in pod.messages)]
+
+
 class Watcher:
     """Looks at a platform, at its news or with back-off, says what it sees, and knows when to stop."""
 
@@ -98,7 +103,7 @@ class Watcher:
         on failure and when ``limit_seconds`` are over; its message says what was seen last.
         """
         began = changed = self._host.clock()
-        said = ""
+        last_text = ""
         while True:
             self._host.alive()
             left = limit_seconds - (self._host.clock() - began)
@@ -110,8 +115,8 @@ class Watcher:
                 continue
             now = self._host.clock()
             text = self._host.redactor.text(describe(state))
-            if text != said:
-                said, changed = text, now
+            if text != last_text:
+                last_text, changed = text, now
             self._host.progress.say(text)
             if done(state):
                 return state
@@ -200,12 +205,12 @@ class Watcher:
             except GpuopsError as error:
                 return list(error.findings)
             remaining = ", ".join(f"{pod.name} ({pod.phase})" for pod in status.pods) or "no pods"
-            said = f"; {shortened('; '.join(status.messages))}" if status.messages else ""
+            messages = f"; {shortened('; '.join(said(status)))}" if said(status) else ""
             return [
                 Finding(
                     ERROR,
                     "deletion_stuck",
-                    f"phase {status.phase}, {remaining}{said}.",
+                    f"phase {status.phase}, {remaining}{messages}.",
                     "Pods that do not end (a machine that is gone, a finalizer) keep the name: run again to wait "
                     "longer, "
                     "or ask the cluster's administrator.",
@@ -364,16 +369,16 @@ class _Start:
         notable = [finding for finding in self._findings if finding.severity in (ERROR, WARNING)]
         if notable:
             parts.append(f"{notable[0].cause}: {shortened(notable[0].evidence, 160)}")
-        elif status.messages and status.phase != RUNNING:
-            parts.append(shortened(status.messages[0], 160))
+        elif said(status) and status.phase != RUNNING:
+            parts.append(shortened(said(status)[0], 160))
         return f"{self.name}: {status.phase}: {', '.join(parts)}"
 
     def _over(self, status: WorkloadStatus, budget: str, seconds: float, fact: str) -> Finding:
         """Return the finding on a spent budget, with the best explanation there is."""
         explanations = promoted(self._findings)
         because = f" {_about(explanations[0], self.name).sentence()}" if explanations else ""
-        if not explanations and status.messages:
-            because = f" The platform says: {sentence(shortened('; '.join(status.messages)))}"
+        if not explanations and said(status):
+            because = f" The platform says: {sentence(shortened('; '.join(said(status))))}"
         evidence = f"{fact} within {budget} = {seconds:.0f} s.{because}"
         return Finding(ERROR, budget, evidence, "Run again to wait longer: what was begun goes on.", self.name)
 

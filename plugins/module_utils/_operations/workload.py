@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import flatten
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.outcome import Outcome
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.reconcile import Reconciler
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
@@ -25,6 +24,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.select
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import most_severe_first
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
+from ansible_collections.gpuops.inference.plugins.module_utils._results.paths import flatten
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Plan
 
 

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import (
-    differences,
-    flatten,
-    is_below,
-    readable,
-)
+from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.log_markers import read_markers
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import differences, readable
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.watch import said
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import LiveWorkload, Platform
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import LiveWorkload, Platform, PodStatus
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.select import make_platform
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
+from ansible_collections.gpuops.inference.plugins.module_utils._results.paths import flatten, is_below
 
+# The last lines of a log that are read: a start of vLLM writes some hundred.
+_LOG_LINES = 2000
 # Events shown: enough for a start with some restarts, few enough to read.
 _EVENTS_SHOWN = 20
 
@@ -31,7 +31,7 @@ def read_workload_info(params: dict[str, Any], host: Host) -> dict[str, Any]:
     search = _compile(params["query"])
     platform = make_platform(read_connection(params), host)
     live = platform.find(params["name"])
-    workloads = [] if live is None else [_describe(platform, live)]
+    workloads = [] if live is None else [_describe(platform, live, params["logs"])]
     result: dict[str, Any] = {
         "changed": False,
         "target": platform.target().sentence(),
@@ -71,7 +71,7 @@ def _search(compiled: Any, query: str, workloads: list[dict[str, Any]]) -> Any:
         raise OptionError.of("query", f"{query!r} does not fit the result: {text}.", "See jmespath.org.") from error
 
 
-def _describe(platform: Platform, live: LiveWorkload) -> dict[str, Any]:
+def _describe(platform: Platform, live: LiveWorkload, with_logs: bool) -> dict[str, Any]:
     """Return what is known of a workload."""
     status = platform.status(live)
     endpoint = status.endpoint or live.endpoint
@@ -80,10 +80,10 @@ def _describe(platform: Platform, live: LiveWorkload) -> dict[str, Any]:
         "kind": live.kind,
         "managed": live.managed,
         "phase": status.phase,
-        "messages": list(status.messages),
+        "messages": said(status),
         "replicas": live.replicas,
         "endpoint": {"url": endpoint.url, "external": endpoint.external} if endpoint is not None else None,
-        "pods": [{**pod.as_dict(), "address": pod.address} for pod in status.pods],
+        "pods": [_pod(platform, live, pod, with_logs) for pod in status.pods],
         "events": [
             {
                 "time": event.time,
@@ -97,6 +97,15 @@ def _describe(platform: Platform, live: LiveWorkload) -> dict[str, Any]:
         "drift": _drift(platform, live),
         "applied_by": live.record.collection_version if live.record is not None else "",
     }
+
+
+def _pod(platform: Platform, live: LiveWorkload, pod: PodStatus, with_logs: bool) -> dict[str, Any]:
+    """Return what is known of a pod; of a leader, if asked for, its log and how far its start has got by that."""
+    known = {**pod.as_dict(), "address": pod.address}
+    if not with_logs or pod.role != "leader":
+        return known
+    text = platform.log(live, pod, _LOG_LINES)
+    return {**known, "log": text, "markers": [marker.as_dict() for marker in read_markers(text or "")]}
 
 
 def _drift(platform: Platform, live: LiveWorkload) -> list[dict[str, Any]]:

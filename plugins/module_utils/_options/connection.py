@@ -13,6 +13,10 @@ from typing import Any
 
 from ansible.module_utils.basic import env_fallback
 from ansible_collections.gpuops.inference.plugins.module_utils._options.arguments import ArgumentSpec
+from ansible_collections.gpuops.inference.plugins.module_utils._options.kubernetes_connection import (
+    kubernetes_connection_argument_spec,
+    read_kubernetes_connection,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import (
     Connection,
     EndpointConnection,
@@ -20,15 +24,19 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connec
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 
+RUNAI = "runai"
+KUBERNETES = "kubernetes"
+PLATFORMS = (RUNAI, KUBERNETES)
+
 
 def connection_argument_spec() -> ArgumentSpec:
     """Return the options documented in the fragment ``connection``.
 
     ``RUNAI_PROJECT`` and ``RUNAI_JOB_NAME`` are never read: Run:ai injects them into its own containers.
     """
-    return {
-        "platform": {"type": "str", "required": True, "choices": ["runai"]},
-        "project": {"type": "str", "required": True},
+    spec: ArgumentSpec = {
+        "platform": {"type": "str", "required": True, "choices": list(PLATFORMS)},
+        "project": {"type": "str"},
         "expect_cluster": {"type": "str"},
         "runai_url": {"type": "str", "fallback": (env_fallback, ["RUNAI_URL"])},
         "runai_auth": {
@@ -56,6 +64,8 @@ def connection_argument_spec() -> ArgumentSpec:
             "fallback": (env_fallback, ["GPUOPS_PROGRESS"]),
         },
     }
+    spec.update(kubernetes_connection_argument_spec())
+    return spec
 
 
 def endpoint_argument_spec() -> ArgumentSpec:
@@ -70,19 +80,38 @@ def endpoint_argument_spec() -> ArgumentSpec:
 def read_connection(params: Mapping[str, Any]) -> Connection:
     """Return the connection of validated, plain ``params``.
 
-    Raises ``OptionError`` naming the option that is missing.
+    Only the options of the named platform are looked at: AWX may inject the credentials of the other one too. Raises
+    ``OptionError`` naming the option that is missing, or that says where the workload is in the other platform's words.
     """
+    platform = params["platform"]
+    _check_place(params)
     return Connection(
-        platform=params["platform"],
-        project=params["project"],
-        runai=_read_runai(params),
+        platform=platform,
+        project=params["project"] if platform == RUNAI else None,
+        runai=_read_runai(params) if platform == RUNAI else None,
+        kubernetes=read_kubernetes_connection(params) if platform == KUBERNETES else None,
         endpoint=EndpointConnection(
             token=params.get("endpoint_token"),
             ca_path=params.get("endpoint_ca_path"),
             validate_certs=params.get("endpoint_validate_certs", True),
         ),
         expect_cluster=params["expect_cluster"],
+        namespace=params["namespace"] or None,
     )
+
+
+def _check_place(params: Mapping[str, Any]) -> None:
+    """Refuse a place in the other platform's words, since nobody would notice that it does not count."""
+    if params["platform"] == RUNAI and params["namespace"]:
+        raise OptionError.of("namespace", "On Run:ai it follows from the project.", "Leave it out, and set project.")
+    if params["platform"] == RUNAI and not params["project"]:
+        raise OptionError.of("project", "it is not set.", "platform: runai needs it.", "missing_option")
+    if params["platform"] == KUBERNETES and params["project"]:
+        raise OptionError.of(
+            "project",
+            "Kubernetes has no projects.",
+            "Set namespace instead, and queue where the scheduler of Run:ai or KAI places the pods.",
+        )
 
 
 def _read_runai(params: Mapping[str, Any]) -> RunaiConnection:

@@ -18,6 +18,10 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric i
     fabric_argument_spec,
     read_fabric,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._options.kubernetes_workload import (
+    kubernetes_workload_argument_spec,
+    read_kubernetes_workload,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._options.texts import as_text, read_texts
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
@@ -80,6 +84,7 @@ def workload_arguments() -> Arguments:
     spec.update(connection_argument_spec())
     spec.update(_what_runs())
     spec.update(_where_it_runs())
+    spec.update(kubernetes_workload_argument_spec())
     return Arguments(
         argument_spec=spec,
         required_if=(("state", "present", tuple(_NEEDED)),),
@@ -120,6 +125,14 @@ def _what_runs() -> ArgumentSpec:
                 "external": {"type": "bool", "default": False},
                 "authorized_users": {"type": "list", "elements": "str", "default": []},
                 "authorized_groups": {"type": "list", "elements": "str", "default": []},
+                "api_key_secret": {
+                    "type": "dict",
+                    "no_log": False,
+                    "options": {
+                        "secret": {"type": "str", "required": True, "no_log": False},
+                        "key": {"type": "str", "required": True, "no_log": False},
+                    },
+                },
             },
         },
         "run_as": {
@@ -252,17 +265,20 @@ def read_workload(params: Mapping[str, Any]) -> WorkloadSpec:
         readiness_probe=params["readiness_probe"],
         single_pod_as=params["single_pod_as"],
         start_timeout=params["start_timeout"],
+        kubernetes=read_kubernetes_workload(params),
     )
 
 
 def _read_serving(serving: Mapping[str, Any]) -> ServingSpec:
     """Return how the endpoint is reached."""
+    key = serving["api_key_secret"]
     return ServingSpec(
         access=serving["access"],
         port=serving["port"],
         external=serving["external"],
         authorized_users=_sorted(serving["authorized_users"]),
         authorized_groups=_sorted(serving["authorized_groups"]),
+        api_key_secret=None if key is None else SecretReference(key["secret"], key["key"]),
     )
 
 

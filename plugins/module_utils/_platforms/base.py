@@ -13,6 +13,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.preflight import (
+    PreflightCheck,
+    PreflightNeeds,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Decision, Plan, PlatformTraits
@@ -117,7 +121,8 @@ class LiveWorkload:
 @dataclass(frozen=True)
 class PodStatus:
     """One pod as far as the platform shows it. ``role`` is ``leader``, ``follower`` or ``unknown``; ``created`` and
-    ``handle`` tell a recreated pod from its predecessor."""
+    ``handle`` tell a recreated pod from its predecessor. ``messages`` are what kubelet and scheduler say about it
+    (``Reason: text``), ``last_words`` the end of the log of a container that ended."""
 
     name: str
     handle: str
@@ -127,6 +132,8 @@ class PodStatus:
     address: str | None = None
     created: str | None = None
     image: str | None = None
+    messages: tuple[str, ...] = ()
+    last_words: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plain dictionary that results carry."""
@@ -287,6 +294,10 @@ class Platform(Protocol):
     def log(self, live: LiveWorkload, pod: PodStatus, lines: int) -> str | None:
         """Return the last ``lines`` of a pod's log; where its container was restarted, of the one before. ``None``:
         the platform shows no logs, or none of this pod."""
+
+    def preflight(self, needs: PreflightNeeds) -> list[PreflightCheck]:
+        """Say whether the platform is ready for such workloads; reads only. Raises where it cannot be reached or does
+        not let us in."""
 
     def request_leaders(
         self,

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import Platform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.platform import KubernetesPlatform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
-from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 
 def make_platform(connection: Connection, host: Host) -> Platform:
-    """Return the platform that ``connection`` names; raise ``OptionError`` for one that is not there."""
+    """Return the platform that ``connection`` names. Raises ``OptionError`` for what is missing of its connection."""
     if connection.platform == "runai":
         return RunaiPlatform(connection, host)
-    raise OptionError.of(
-        "platform", f"{connection.platform!r} is not available yet in this release.", "Use platform: runai."
-    )
+    return KubernetesPlatform(connection, host)

@@ -8,6 +8,7 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
@@ -19,6 +20,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec im
     AUTHORIZED_USERS,
     LEADER_READY,
     NO_RESTART,
+    VLLM_API_KEY,
     WorkloadSpec,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.vllm_command import STOP_SECONDS
@@ -26,6 +28,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.vllm_co
 # Run:ai's limit for replicas of one workload.
 _MOST_REPLICAS = 1000
 _HIGHEST_ID = 2**31 - 1
+
+# Where vLLM's server reads the key that it asks of its callers.
+API_KEY_VARIABLE = "VLLM_API_KEY"
 
 # Mounting a claim over one of these hides what the image or the kernel puts there.
 _SYSTEM_FOLDERS = (
@@ -43,6 +48,35 @@ _SYSTEM_FOLDERS = (
     "/vllm-workspace",
 )
 _NEVER_BELOW = ("/dev", "/proc", "/sys")
+
+
+def check_platform(spec: WorkloadSpec, traits: PlatformTraits) -> None:
+    """Refuse options that are given and mean nothing on this platform, and restart policies that it does not know."""
+    for option, instead in traits.foreign_options.items():
+        if _is_given(spec, option):
+            raise OptionError.of(
+                option, f"The platform {traits.name} has nothing like it.", instead, "option_of_another_platform"
+            )
+    if spec.restart_policy not in traits.restart_policies:
+        raise OptionError.of(
+            "restart_policy",
+            f"{spec.restart_policy!r} is not known to the platform {traits.name}.",
+            f"Use one of: {', '.join(traits.restart_policies)}.",
+            "option_of_another_platform",
+        )
+
+
+def _is_given(spec: WorkloadSpec, option: str) -> bool:
+    """Say whether an option, by the name that users write, has another value than its default."""
+    parts = (spec.serving,) if option.startswith("serving.") else (spec, spec.placement, spec.kubernetes)
+    name = option.removeprefix("serving.")
+    for part in parts:
+        for entry in dataclasses.fields(part):
+            if entry.name == name:
+                factory = entry.default_factory
+                default = entry.default if factory is dataclasses.MISSING else factory()
+                return bool(getattr(part, name) != default)
+    return False
 
 
 def check_serving(spec: WorkloadSpec, traits: PlatformTraits) -> None:
@@ -77,6 +111,32 @@ def check_serving(spec: WorkloadSpec, traits: PlatformTraits) -> None:
                 f"It is given, but serving.access is {serving.access}, which does not look at it.",
                 f"Set serving.access to {option}, or leave the list out.",
             )
+    _check_api_key(spec)
+
+
+def _check_api_key(spec: WorkloadSpec) -> None:
+    """Refuse an access by key without a Secret that holds it, and a key that is not asked for or given twice."""
+    serving = spec.serving
+    if serving.access != VLLM_API_KEY:
+        if serving.api_key_secret is not None:
+            raise OptionError.of(
+                "serving.api_key_secret",
+                f"It is given, but serving.access is {serving.access}, which asks for no key.",
+                f"Set serving.access to {VLLM_API_KEY}, or leave the Secret out.",
+            )
+        return
+    if serving.api_key_secret is None:
+        raise OptionError.of(
+            "serving.api_key_secret",
+            f"With access {VLLM_API_KEY} it has to name the Secret that holds the key.",
+            "Write {secret: <name of the Secret>, key: <key in it>}.",
+        )
+    if API_KEY_VARIABLE in spec.env:
+        raise OptionError.of(
+            f"env.{API_KEY_VARIABLE}",
+            f"With access {VLLM_API_KEY} the key comes from serving.api_key_secret.",
+            "Leave it out of env.",
+        )
 
 
 def check_identity(spec: WorkloadSpec) -> None:
@@ -132,18 +192,19 @@ def check_group(spec: WorkloadSpec, traits: PlatformTraits) -> list[Finding]:
 
 def check_volumes(spec: WorkloadSpec) -> None:
     """Refuse mount paths that are relative, doubled, on the private scratch or over the system's folders."""
-    seen: dict[str, int] = {}
-    for index, volume in enumerate(spec.volumes):
-        option = f"volumes[{index}]"
-        path = _normal(volume.path)
-        if not volume.path.startswith("/") or ".." in volume.path.split("/"):
-            raise OptionError.of(f"{option}.path", f"{volume.path!r} is not an absolute path.", "Write it like /data.")
+    mounts = [(f"volumes[{index}]", volume.path) for index, volume in enumerate(spec.volumes)]
+    mounts += [(f"extra_volumes[{index}]", volume.path) for index, volume in enumerate(spec.kubernetes.extra_volumes)]
+    seen: dict[str, str] = {}
+    for option, given in mounts:
+        path = _normal(given)
+        if not given.startswith("/") or ".." in given.split("/"):
+            raise OptionError.of(f"{option}.path", f"{given!r} is not an absolute path.", "Write it like /data.")
         if ":" in path:
             raise OptionError.of(f"{option}.path", "Kubernetes takes no ':' in it.", "Use a path such as /data.")
         if path in _SYSTEM_FOLDERS or _on(path, _NEVER_BELOW):
             raise OptionError.of(
                 f"{option}.path",
-                f"A claim at {path} would hide what the system has there.",
+                f"A volume at {path} would hide what the system has there.",
                 "Use a path such as /data.",
             )
         if _on(path, (SCRATCH,)):
@@ -152,9 +213,9 @@ def check_volumes(spec: WorkloadSpec) -> None:
             )
         if path in seen:
             raise OptionError.of(
-                f"{option}.path", f"{path} is the path of volumes[{seen[path]}] already.", "Give each its own path."
+                f"{option}.path", f"{path} is the path of {seen[path]} already.", "Give each its own path."
             )
-        seen[path] = index
+        seen[path] = option
 
 
 def check_model(spec: WorkloadSpec) -> list[Finding]:

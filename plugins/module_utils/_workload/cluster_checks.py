@@ -62,6 +62,9 @@ def _check_references(spec: WorkloadSpec) -> None:
     """Check the names of claims and Secrets."""
     for index, volume in enumerate(spec.volumes):
         check_object_name(volume.claim, f"volumes[{index}].claim", "claim")
+    if spec.serving.api_key_secret is not None:
+        check_object_name(spec.serving.api_key_secret.secret, "serving.api_key_secret", "Secret")
+        check_secret_key(spec.serving.api_key_secret.key, "serving.api_key_secret")
     for name in spec.image_pull_secrets:
         check_object_name(name, "image_pull_secrets", "Secret")
     for name, value in spec.env.items():

@@ -23,6 +23,7 @@ RAY_LEADER_VARIABLE = "GPUOPS_RAY_LEADER"
 # Replaced by the kubelet before any shell sees them. The values of the LWS_ ones are a host name and numbers.
 _PLACEHOLDERS = ("LWS_LEADER_ADDRESS", "LWS_GROUP_SIZE", "LWS_WORKER_INDEX", RAY_LEADER_VARIABLE)
 _PLACEHOLDER = re.compile(r"\$\((?:" + "|".join(_PLACEHOLDERS) + r")\)")
+_OTHER_DOLLAR = re.compile(r"\$(?!\((?:" + "|".join(_PLACEHOLDERS) + r")\))")
 # What the standard library's shlex.quote leaves unquoted: no shell gives these characters a meaning inside a word.
 _UNSAFE = re.compile(r"[^A-Za-z0-9_@%+=:,./-]")
 
@@ -71,6 +72,12 @@ def join_words(words: Sequence[str], option: str = "command") -> str:
 def protect_expansion(value: str) -> str:
     """Return an environment value such that the process sees ``value``: the kubelet turns ``$$`` into ``$``."""
     return value.replace("$", "$$")
+
+
+def protect_word(word: str) -> str:
+    """Return a word of a command line such that the process sees ``word`` with nothing but the placeholders replaced:
+    the kubelet would replace any other ``$(NAME)`` too, and turns ``$$`` into ``$``."""
+    return _OTHER_DOLLAR.sub("$$", word)
 
 
 def _way_out(character: str) -> str:

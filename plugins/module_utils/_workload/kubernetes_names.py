@@ -21,6 +21,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.error im
 _LONGEST_SUBDOMAIN = 253
 _LONGEST_LABEL = 63
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _WORD = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _KEY = re.compile(r"[-._a-zA-Z0-9]+")
 # Memory in whole bytes or more: the suffixes n, u and m (parts of a byte) are left out on purpose.
@@ -38,6 +39,16 @@ def check_object_name(name: str, option: str, kind: str) -> None:
     """Refuse what cannot name a ``kind`` (a Secret, a claim): a DNS-1123 subdomain is needed."""
     if not _is_subdomain(name):
         raise OptionError.of(option, f"{name!r} cannot be the name of a {kind}.", _SUBDOMAIN_HINT)
+
+
+def check_dns_label(name: str, option: str, kind: str) -> None:
+    """Refuse what cannot name a ``kind`` (a volume of a pod): a DNS-1123 label is needed."""
+    if len(name) > _LONGEST_LABEL or not _DNS_LABEL.fullmatch(name):
+        raise OptionError.of(
+            option,
+            f"{name!r} cannot be the name of a {kind}.",
+            f"Use lower-case letters, digits and - (at most {_LONGEST_LABEL} characters).",
+        )
 
 
 def check_secret_key(key: str, option: str) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
+    NO_RESTART,
+    RECREATE_GROUP,
     SecretReference,
     VolumeSpec,
     WorkloadSpec,
@@ -29,9 +31,10 @@ class PlatformTraits:
 
     ``leader_address`` and ``rank`` are what a pod's command line says for the leader's host name and the pod's index
     (the kubelet expands ``$(NAME)``); ``stop_grace_seconds`` is the time between SIGTERM and SIGKILL where the platform
-    fixes it; ``access_modes`` are the values of ``serving.access`` it can enforce. ``single_string_commands`` says that
-    it takes a command line as one string, so that words have to survive its splitting. ``foreign_options`` are the
-    options (names as users write them) that mean nothing here, with what to use instead: given, they are refused.
+    fixes it; ``access_modes`` are the values of ``serving.access`` it can enforce, ``restart_policies`` those of
+    ``restart_policy`` it knows. ``single_string_commands`` says that it takes a command line as one string, so that
+    words have to survive its splitting. ``foreign_options`` are the options (names as users write them) that mean
+    nothing here, with what to use instead: given, they are refused.
     """
 
     name: str
@@ -39,6 +42,7 @@ class PlatformTraits:
     rank: str
     stop_grace_seconds: int
     access_modes: tuple[str, ...]
+    restart_policies: tuple[str, ...] = (RECREATE_GROUP, NO_RESTART)
     single_string_commands: bool = True
     foreign_options: Mapping[str, str] = field(default_factory=dict)
 
@@ -103,8 +107,8 @@ class PodField:
 
 
 @dataclass(frozen=True)
-class ReadinessProbe:
-    """An HTTP readiness probe; seconds."""
+class HttpProbe:
+    """An HTTP probe of the kubelet; seconds. It acts after ``failure_threshold`` failures in a row."""
 
     path: str
     port: int
@@ -116,7 +120,8 @@ class ReadinessProbe:
 @dataclass(frozen=True)
 class PodTemplate:
     """One role of a replica. ``command`` and ``arguments`` are lists of words; ``$(LWS_...)`` in them is expanded by
-    the kubelet. ``scratch`` is the private writable folder, ``volumes`` the claims."""
+    the kubelet. ``scratch`` is the private writable folder, ``volumes`` the claims. Platforms that know no startup or
+    liveness probe leave these out."""
 
     role: str
     command: tuple[str, ...]
@@ -127,7 +132,9 @@ class PodTemplate:
     extended_resources: Mapping[str, int]
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
-    readiness_probe: ReadinessProbe | None = None
+    startup_probe: HttpProbe | None = None
+    readiness_probe: HttpProbe | None = None
+    liveness_probe: HttpProbe | None = None
 
 
 @dataclass(frozen=True)

@@ -18,27 +18,31 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.finding 
 from ansible_collections.gpuops.inference.plugins.module_utils._workload import checks
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.cluster_checks import check_cluster
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.environment import SCRATCH, build_environment
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.kubernetes_checks import check_kubernetes
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.naming import check_name
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import (
     FOLLOWER,
     LEADER,
     Decision,
     EnvironmentVariable,
+    HttpProbe,
     Plan,
     PlatformTraits,
     PodTemplate,
-    ReadinessProbe,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
     AUTHENTICATED_USERS,
     AUTHORIZED_GROUPS,
     AUTHORIZED_USERS,
     NO_RESTART,
+    VLLM_API_KEY,
     WorkloadSpec,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.timeouts import (
     decide_timeouts,
+    liveness_probe,
     readiness_probe,
+    startup_probe,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.topology import decide_topology
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.vllm_command import (
@@ -51,7 +55,6 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.vllm_ve
     version_text,
 )
 
-_API_KEY = "VLLM_API_KEY"
 # Says that the model is really served; /health looks only at a flag.
 _MODELS_PATH = "/v1/models"
 _HEALTH_PATH = "/health"
@@ -62,6 +65,7 @@ _PLATFORM_TOKEN_MODES = (AUTHENTICATED_USERS, AUTHORIZED_USERS, AUTHORIZED_GROUP
 def plan_workload(spec: WorkloadSpec, traits: PlatformTraits) -> Plan:
     """Return the whole plan, every decision with its reason. Raises ``OptionError`` for what cannot be carried out."""
     check_name(spec.name)
+    checks.check_platform(spec, traits)
     checks.check_serving(spec, traits)
     checks.check_identity(spec)
     checks.check_volumes(spec)
@@ -73,9 +77,17 @@ def plan_workload(spec: WorkloadSpec, traits: PlatformTraits) -> Plan:
     commands = build_commands(spec, traits, topology, timeouts, features_of(version))
     environment = build_environment(spec, timeouts)
     check_cluster(spec)
+    check_kubernetes(spec)
     probe = _probe(spec)
+    port = spec.serving.port
     annotations, annotation_findings = _annotations(spec)
     resources = dict(spec.fabric.resources) if spec.fabric else {}
+    # The leader alone has the HTTP server that asks for it.
+    key = (
+        (EnvironmentVariable(checks.API_KEY_VARIABLE, spec.serving.api_key_secret),)
+        if spec.serving.api_key_secret
+        else ()
+    )
     findings += [*commands.findings, *environment.findings, *annotation_findings, *_api_key_findings(spec)]
     decisions += [
         Decision("vllm_version", version_text(version), *_version_reason(spec)),
@@ -95,7 +107,9 @@ def plan_workload(spec: WorkloadSpec, traits: PlatformTraits) -> Plan:
             extended_resources=resources,
             labels=dict(spec.labels),
             annotations=annotations,
+            startup_probe=startup_probe(probe.path, port, timeouts) if probe and role == LEADER else None,
             readiness_probe=probe if role == LEADER else None,
+            liveness_probe=liveness_probe(_HEALTH_PATH, port) if probe and role == LEADER else None,
         )
 
     return Plan(
@@ -103,7 +117,7 @@ def plan_workload(spec: WorkloadSpec, traits: PlatformTraits) -> Plan:
         topology=topology,
         timeouts=timeouts,
         replicas=spec.replicas,
-        leader=pod(LEADER, commands.leader, (*environment.variables, *commands.leader_environment)),
+        leader=pod(LEADER, commands.leader, (*environment.variables, *key, *commands.leader_environment)),
         follower=pod(FOLLOWER, commands.follower, environment.variables) if commands.follower else None,
         decisions=tuple(decisions),
         findings=tuple(most_severe_first(findings)),
@@ -116,13 +130,14 @@ def _version_reason(spec: WorkloadSpec) -> tuple[str, str]:
     return "read from the image's tag", "plan"
 
 
-def _probe(spec: WorkloadSpec) -> ReadinessProbe | None:
+def _probe(spec: WorkloadSpec) -> HttpProbe | None:
     if not spec.readiness_probe:
         return None
-    return readiness_probe(_HEALTH_PATH if _API_KEY in spec.env else _MODELS_PATH, spec.serving.port)
+    has_key = checks.API_KEY_VARIABLE in spec.env or spec.serving.access == VLLM_API_KEY
+    return readiness_probe(_HEALTH_PATH if has_key else _MODELS_PATH, spec.serving.port)
 
 
-def _group_decisions(spec: WorkloadSpec, probe: ReadinessProbe | None) -> list[Decision]:
+def _group_decisions(spec: WorkloadSpec, probe: HttpProbe | None) -> list[Decision]:
     decisions = [
         Decision("scratch", SCRATCH, "a private writable folder for home and caches; gone with the pod"),
         Decision("/dev/shm", "large", "vLLM's and NCCL's shared memory needs more than the 64 MiB of a container"),
@@ -135,7 +150,7 @@ def _group_decisions(spec: WorkloadSpec, probe: ReadinessProbe | None) -> list[D
         reason = (
             "the model is really served; /health looks only at a flag of the engine"
             if probe.path == _MODELS_PATH
-            else f"with {_API_KEY} the model list needs the key, which a probe cannot send"
+            else f"with {checks.API_KEY_VARIABLE} the model list needs the key, which a probe cannot send"
         )
         decisions.append(Decision("readiness_probe", f"GET {probe.path} on port {probe.port}", reason))
     if spec.pods > 1:
@@ -166,7 +181,19 @@ def _annotations(spec: WorkloadSpec) -> tuple[Mapping[str, str], list[Finding]]:
 
 
 def _api_key_findings(spec: WorkloadSpec) -> list[Finding]:
-    if _API_KEY not in spec.env or spec.serving.access not in _PLATFORM_TOKEN_MODES:
+    if spec.serving.access == VLLM_API_KEY:
+        # vLLM 0.33, docs/usage/security.md: only /v1, /v2, /inference and /cohere ask for the key.
+        return [
+            Finding(
+                WARNING,
+                "api_key_guards_some_paths",
+                "vLLM asks for its key below /v1 (and /v2, /inference, /cohere) only: /metrics, /tokenize, /pause and "
+                "others answer everybody who reaches the port.",
+                "Let only those reach it who may: network_policy, or a gateway that passes /v1 alone.",
+                "serving.access",
+            )
+        ]
+    if checks.API_KEY_VARIABLE not in spec.env or spec.serving.access not in _PLATFORM_TOKEN_MODES:
         return []
     return [
         Finding(
@@ -174,7 +201,7 @@ def _api_key_findings(spec: WorkloadSpec) -> list[Finding]:
             "api_key_behind_platform_token",
             f"With access {spec.serving.access} callers send the platform's token in the Authorization header, where "
             "vLLM looks for its own key: it may refuse them.",
-            f"Leave {_API_KEY} out: the platform already checks who calls.",
-            f"env.{_API_KEY}",
+            f"Leave {checks.API_KEY_VARIABLE} out: the platform already checks who calls.",
+            f"env.{checks.API_KEY_VARIABLE}",
         )
     ]

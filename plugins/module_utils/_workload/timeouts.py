@@ -8,8 +8,10 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
+import math
+
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
-from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import ReadinessProbe, Timeouts
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import HttpProbe, Timeouts
 
 # vLLM's imports alone take about 10 s; a day is more than any model takes to load.
 SHORTEST_START = 10
@@ -22,6 +24,13 @@ LONGEST_DISTRIBUTED = 1800
 _PROBE_PERIOD = 10
 _PROBE_TIMEOUT = 5
 _PROBE_FAILURES = 3
+
+# A restart for a dead HTTP server costs loading the whole model again, on all pods. vLLM gives up an engine that does
+# not answer after 300 s by itself (VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS) and then ends; so five minutes here, and 10 s
+# for an answer, since the server's one loop may be busy with long requests.
+_LIVENESS_PERIOD = 30
+_LIVENESS_TIMEOUT = 10
+_LIVENESS_FAILURES = 10
 
 
 def decide_timeouts(start_timeout: int) -> Timeouts:
@@ -45,6 +54,16 @@ def decide_timeouts(start_timeout: int) -> Timeouts:
     )
 
 
-def readiness_probe(path: str, port: int) -> ReadinessProbe:
+def startup_probe(path: str, port: int, timeouts: Timeouts) -> HttpProbe:
+    """Return the startup probe of the leader: until it succeeds, at most ``timeouts.start``, the others wait."""
+    return HttpProbe(path, port, _PROBE_PERIOD, _PROBE_TIMEOUT, math.ceil(timeouts.start / _PROBE_PERIOD))
+
+
+def readiness_probe(path: str, port: int) -> HttpProbe:
     """Return the readiness probe of the leader; followers have no HTTP port."""
-    return ReadinessProbe(path, port, _PROBE_PERIOD, _PROBE_TIMEOUT, _PROBE_FAILURES)
+    return HttpProbe(path, port, _PROBE_PERIOD, _PROBE_TIMEOUT, _PROBE_FAILURES)
+
+
+def liveness_probe(path: str, port: int) -> HttpProbe:
+    """Return the liveness probe of the leader, which restarts it; generous, since loading takes long."""
+    return HttpProbe(path, port, _LIVENESS_PERIOD, _LIVENESS_TIMEOUT, _LIVENESS_FAILURES)

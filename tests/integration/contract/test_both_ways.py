@@ -9,10 +9,10 @@ import re
 from typing import Any
 
 import pytest
-from support.examples import CREATING_MODULE, connected, first_example
+from support.examples import CREATING_MODULE
 from support.modules import module_names
 from support.playbook import Playbooks
-from support.sandbox import SandboxHandle
+from support.workload_place import WorkloadPlace
 
 # Root becomes root: nothing changes but that the task cannot run in the controller's own process.
 AS_MODULE = {"become": True, "become_user": "root", "become_method": "ansible.builtin.su"}
@@ -27,6 +27,8 @@ NUMBER_CANARY = 78123465
 CONNECTION_CANARY = "canary-of-the-connection"
 ENDPOINT_CANARY = "canary-of-the-endpoint"
 CANARIES = (ENVIRONMENT_CANARY, str(NUMBER_CANARY), CONNECTION_CANARY, ENDPOINT_CANARY)
+# Where the two platforms find a token that no option gives.
+TOKEN_VARIABLES = ("RUNAI_TOKEN", "K8S_AUTH_API_KEY")
 # What the tokens of the control plane look like.
 TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]{16,}")
 
@@ -41,11 +43,11 @@ def bare(result: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if key not in VARYING and not key.startswith("_ansible")}
 
 
-def test_module_and_action_agree(sandbox: SandboxHandle, playbooks: Playbooks) -> None:
+def test_module_and_action_agree(place: WorkloadPlace, playbooks: Playbooks) -> None:
     names = module_names()
-    tasks = [task(CREATING_MODULE, connected(first_example(CREATING_MODULE), sandbox))]
+    tasks = [task(CREATING_MODULE, place.example(CREATING_MODULE))]
     for module in names:
-        parameters = connected(first_example(module), sandbox)
+        parameters = place.example(module)
         tasks += [task(module, parameters), task(module, parameters, **AS_MODULE)]
     results = playbooks.run(tasks).check().results[1:]
     finished = [result for result in results if result["status"] == "ok"]
@@ -56,53 +58,50 @@ def test_module_and_action_agree(sandbox: SandboxHandle, playbooks: Playbooks) -
 
 
 @pytest.mark.parametrize("keywords", [{}, AS_MODULE], ids=["in process", "as module"])
-def test_no_secret_in_any_output(keywords: dict[str, Any], sandbox: SandboxHandle, playbooks: Playbooks) -> None:
+def test_no_secret_in_any_output(keywords: dict[str, Any], place: WorkloadPlace, playbooks: Playbooks) -> None:
     tasks = []
     for module in [CREATING_MODULE, *module_names()]:
-        parameters = connected(first_example(module), sandbox)
+        parameters = place.example(module)
         if module == CREATING_MODULE:
             parameters["env"] = {"HF_TOKEN": ENVIRONMENT_CANARY, "DB_PASSWORD": NUMBER_CANARY}
         if module == "vllm_smoke_test":
             parameters["endpoint_token"] = ENDPOINT_CANARY
         tasks.append(task(module, parameters, ignore_errors=True, **keywords))
-        wrong = {**parameters, "runai_client_secret": CONNECTION_CANARY, "project": "no-such-project"}
-        tasks.append(task(module, wrong, ignore_errors=True, **keywords))
-    outcome = playbooks.run(tasks, "-vvvv", "--diff", environment={"RUNAI_TOKEN": CONNECTION_CANARY})
+        for wrong in place.with_secrets(parameters, CONNECTION_CANARY):
+            tasks.append(task(module, place.elsewhere(wrong), ignore_errors=True, **keywords))
+    outcome = playbooks.run(tasks, "-vvvv", "--diff", environment=dict.fromkeys(TOKEN_VARIABLES, CONNECTION_CANARY))
     everything = outcome.stdout + outcome.stderr + str(outcome.results)
     assert len(outcome.results) >= len(tasks)
     assert [canary for canary in CANARIES if canary in everything] == []
-    assert sandbox.description["client_secret"] not in everything
+    assert [secret for secret in place.secrets() if secret in everything] == []
     assert not TOKEN.search(everything)
 
 
-def test_a_play_leaves_nothing_in_the_current_folder(sandbox: SandboxHandle, playbooks: Playbooks) -> None:
-    running = playbooks.start([task(CREATING_MODULE, connected(first_example(CREATING_MODULE), sandbox))])
+def test_a_play_leaves_nothing_in_the_current_folder(place: WorkloadPlace, playbooks: Playbooks) -> None:
+    running = playbooks.start([task(CREATING_MODULE, place.example(CREATING_MODULE))])
     running.wait().check()
     assert sorted(path.name for path in running.folder.iterdir()) == ["play.yml", "results.jsonl", "stderr", "stdout"]
 
 
-def test_progress_goes_to_stderr_with_the_host_in_front(sandbox: SandboxHandle, playbooks: Playbooks) -> None:
-    parameters = connected(first_example(CREATING_MODULE), sandbox) | {"progress": "changes"}
+def test_progress_goes_to_stderr_with_the_host_in_front(place: WorkloadPlace, playbooks: Playbooks) -> None:
+    parameters = place.example(CREATING_MODULE) | {"progress": "changes"}
     outcome = playbooks.run([task(CREATING_MODULE, parameters)], inventory="first-host,").check()
     lines = [line for line in outcome.stderr.splitlines() if line.startswith("first-host | [")]
     assert any("running: 2/2 pods running" in line for line in lines)
     assert "pods running" not in outcome.stdout
 
 
-def test_a_task_under_no_log_says_nothing(sandbox: SandboxHandle, playbooks: Playbooks) -> None:
-    parameters = connected(first_example(CREATING_MODULE), sandbox) | {"progress": "interval"}
+def test_a_task_under_no_log_says_nothing(place: WorkloadPlace, playbooks: Playbooks) -> None:
+    parameters = place.example(CREATING_MODULE) | {"progress": "interval"}
     outcome = playbooks.run([task(CREATING_MODULE, parameters, no_log=True)], "-vvvv").check()
     assert "pods running" not in outcome.stdout + outcome.stderr
 
 
-def test_environment_counts_for_its_task_only(sandbox: SandboxHandle, playbooks: Playbooks) -> None:
-    options = {
-        "RUNAI_URL": sandbox.connection["runai_url"],
-        "RUNAI_CLIENT_ID": sandbox.connection["runai_client_id"],
-        "RUNAI_CLIENT_SECRET": "{{ secret }}",
-        "RUNAI_CA_PATH": sandbox.connection["runai_ca_path"],
-    }
-    parameters = {"platform": "runai", "project": sandbox.connection["project"], "name": "nothing"}
+def test_environment_counts_for_its_task_only(place: WorkloadPlace, playbooks: Playbooks) -> None:
+    variables, left = place.connection_by_environment()
+    secret = next(name for name, value in variables.items() if value in place.secrets())
+    options = {**variables, secret: "{{ secret }}"}
+    parameters = {**left, "name": "nothing"}
     outcome = playbooks.run(
         [
             task("vllm_workload_info", parameters, environment=options),
@@ -111,29 +110,29 @@ def test_environment_counts_for_its_task_only(sandbox: SandboxHandle, playbooks:
         ],
         play={
             "vars": {
-                "secret": sandbox.connection["runai_client_secret"],
+                "secret": variables[secret],
                 "ansible_python_interpreter": "{{ ansible_playbook_python }}",
             }
         },
     ).check()
     assert outcome.results[0]["workloads"] == []
-    assert outcome.last["msg"].startswith("runai_url: ")
+    assert outcome.last["msg"].startswith(f"{place.address_option}: ")
 
 
-def test_the_connection_can_stand_in_module_defaults(sandbox: SandboxHandle, playbooks: Playbooks) -> None:
+def test_the_connection_can_stand_in_module_defaults(place: WorkloadPlace, playbooks: Playbooks) -> None:
     tasks = []
     for module in [CREATING_MODULE, *module_names()]:
-        own = {key: value for key, value in first_example(module).items() if key not in sandbox.connection}
+        own = {key: value for key, value in place.example(module).items() if key not in place.connection}
         tasks.append(task(module, own))
     play = {
-        "module_defaults": {"group/gpuops.inference.all": sandbox.connection},
+        "module_defaults": {"group/gpuops.inference.all": place.connection},
         "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
     }
     outcome = playbooks.run(tasks, play=play).check()
     assert outcome.changed == 1
 
 
-def test_wrong_options_are_named_the_same_way(sandbox: SandboxHandle, playbooks: Playbooks) -> None:
+def test_wrong_options_are_named_the_same_way(place: WorkloadPlace, playbooks: Playbooks) -> None:
     wrong: list[dict[str, Any]] = [
         {"no_such_option": 1},
         {"pods": "two"},
@@ -143,11 +142,11 @@ def test_wrong_options_are_named_the_same_way(sandbox: SandboxHandle, playbooks:
     ]
     tasks = []
     for change in wrong:
-        parameters = connected(first_example(CREATING_MODULE), sandbox) | change
+        parameters = place.example(CREATING_MODULE) | change
         parameters = {key: value for key, value in parameters.items() if value is not None}
         tasks += [task(CREATING_MODULE, parameters, ignore_errors=True, **keywords) for keywords in ({}, AS_MODULE)]
     results = [result for result in playbooks.run(tasks).check().results if result.get("msg")]
     for change, in_process, as_module in zip(wrong, results[::2], results[1::2], strict=True):
         assert in_process["msg"] == as_module["msg"]
         assert next(iter(change)) in in_process["msg"]
-    assert sandbox.living() == []
+    assert place.names() == set()

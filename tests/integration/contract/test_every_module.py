@@ -11,21 +11,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.examples import CREATING_MODULE, all_examples, connected, first_example
+from support.examples import CREATING_MODULE
 from support.modules import module_names, run_module
-from support.sandbox import SandboxHandle
+from support.workload_place import WorkloadPlace
 
 # Parts of a result that tell of time or of the way it was run.
 VARYING = ("timings", "invocation", "rc", "diff")
 
 
 @pytest.fixture
-def served(sandbox: SandboxHandle) -> SandboxHandle:
-    """A sandbox in which the workload of the examples runs."""
-    result = run_module(CREATING_MODULE, connected(first_example(CREATING_MODULE), sandbox))
+def served(place: WorkloadPlace) -> WorkloadPlace:
+    """A place in which the workload of the examples runs."""
+    result = run_module(CREATING_MODULE, place.example(CREATING_MODULE))
     assert result["changed"] and result["rc"] == 0, result
-    sandbox.forget_requests()
-    return sandbox
+    place.forget_requests()
+    return place
 
 
 def bare(result: dict[str, Any]) -> dict[str, Any]:
@@ -34,31 +34,31 @@ def bare(result: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("module", module_names())
-def test_check_mode_on_an_empty_platform_writes_nothing(module: str, sandbox: SandboxHandle) -> None:
-    result = run_module(module, connected(first_example(module), sandbox), check_mode=True, diff=True)
-    assert sandbox.writes() == []
-    assert sandbox.living() == []
+def test_check_mode_on_an_empty_platform_writes_nothing(module: str, place: WorkloadPlace) -> None:
+    result = run_module(module, place.example(module), check_mode=True, diff=True)
+    assert place.writes() == []
+    assert place.names() == set()
     if result.get("changed"):
         assert "# tensor_parallel_size = 2: " in result["diff"]["after"], "the whole plan, with its reasons"
         assert result["diff"]["before"] == ""
 
 
 @pytest.mark.parametrize("module", module_names())
-def test_the_second_run_changes_nothing(module: str, served: SandboxHandle) -> None:
-    before = served.definition(first_example(CREATING_MODULE)["name"])
-    parameters = connected(first_example(module), served)
+def test_the_second_run_changes_nothing(module: str, served: WorkloadPlace) -> None:
+    before = served.definition(served.example(CREATING_MODULE)["name"])
+    parameters = served.example(module)
     for _run in range(2):
         result = run_module(module, parameters)
         assert result["rc"] == 0, result
         assert result["changed"] is False
         assert "diff" not in result
     assert served.writes() == []
-    assert served.definition(first_example(CREATING_MODULE)["name"]) == before
+    assert served.definition(served.example(CREATING_MODULE)["name"]) == before
 
 
 @pytest.mark.parametrize("module", module_names())
-def test_check_mode_predicts_what_is_done(module: str, sandbox: SandboxHandle) -> None:
-    parameters = connected(first_example(module), sandbox)
+def test_check_mode_predicts_what_is_done(module: str, place: WorkloadPlace) -> None:
+    parameters = place.example(module)
     predicted = run_module(module, parameters, check_mode=True)
     done = run_module(module, parameters)
     assert predicted["changed"] == done["changed"]
@@ -68,24 +68,24 @@ def test_check_mode_predicts_what_is_done(module: str, sandbox: SandboxHandle) -
 
 
 @pytest.mark.parametrize("module", module_names())
-def test_every_example_runs(module: str, served: SandboxHandle) -> None:
-    for parameters in all_examples(module):
-        result = run_module(module, connected(parameters, served))
+def test_every_example_runs(module: str, served: WorkloadPlace) -> None:
+    for parameters in served.examples(module):
+        result = run_module(module, parameters)
         assert result["rc"] == 0, result
 
 
 @pytest.mark.parametrize("module", module_names())
-def test_a_wrong_password_is_one_clear_message_without_it(module: str, sandbox: SandboxHandle) -> None:
-    parameters = {**connected(first_example(module), sandbox), "runai_client_secret": "canary-of-a-wrong-secret"}
+def test_a_wrong_password_is_one_clear_message_without_it(module: str, place: WorkloadPlace) -> None:
+    parameters = place.with_wrong_credentials(place.example(module), "canary-of-a-wrong-secret")
     result = run_module(module, parameters)
-    assert result["failed"] and "runai_client" in result["msg"], result["msg"]
+    assert result["failed"] and place.credential_option in result["msg"], result["msg"]
     assert "canary-of-a-wrong-secret" not in str({**result, "invocation": None})
     assert "Traceback" not in str(result)
 
 
 @pytest.mark.parametrize("module", module_names())
-def test_another_cluster_than_expected_is_refused(module: str, served: SandboxHandle) -> None:
-    result = run_module(module, {**connected(first_example(module), served), "expect_cluster": "production"})
+def test_another_cluster_than_expected_is_refused(module: str, served: WorkloadPlace) -> None:
+    result = run_module(module, {**served.example(module), "expect_cluster": "production"})
     assert result["failed"]
     assert [finding["cause"] for finding in result["findings"]] == ["wrong_cluster"]
     assert served.writes() == []

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import flatten
 from ansible_collections.gpuops.inference.plugins.module_utils._options.workload import (
     read_workload,
     workload_arguments,
@@ -27,6 +26,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import TRAITS
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
+from ansible_collections.gpuops.inference.plugins.module_utils._results.paths import flatten
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Plan
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.planner import plan_workload
 from support.sandbox import DISTRIBUTED, INFERENCES, PROJECT, SandboxHandle, until

@@ -52,9 +52,40 @@ TEXTS = [
     (ERROR, "lws_missing", 'Failed: no matches for kind "LeaderWorkerSet" in version "leaderworkerset.x-k8s.io/v1"'),
     (ERROR, "lws_missing", "the server said: leaderworkersets.leaderworkerset.x-k8s.io is not installed"),
     (
+        ERROR,
+        "pod_security_refused",
+        'FailedCreate: Error creating: pods "w-0" is forbidden: violates PodSecurity "restricted:latest": '
+        'allowPrivilegeEscalation != false (container "vllm" must set securityContext.allowPrivilegeEscalation=false)',
+    ),
+    (
+        ERROR,
+        "priority_class_missing",
+        'FailedCreate: create Pod w-0 in StatefulSet w failed error: pods "w-0" is forbidden: no PriorityClass with '
+        "name gold was found",
+    ),
+    (
+        ERROR,
+        "namespace_terminating",
+        'FailedCreate: Error creating: pods "w-x" is forbidden: unable to create new content in namespace a because it '
+        "is being terminated",
+    ),
+    (
         WARNING,
-        "admission_refused",
-        'FailedCreate: Error creating: pods "w-0" is forbidden: violates PodSecurity "restricted"',
+        "service_account_missing",
+        'FailedCreate: Error creating: pods "w-x" is forbidden: error looking up service account a/serving: '
+        'serviceaccount "serving" not found',
+    ),
+    (
+        WARNING,
+        "limit_range_exceeded",
+        'FailedCreate: Error creating: pods "w-x" is forbidden: maximum memory usage per Container is 1Gi, but limit '
+        "is 4Gi",
+    ),
+    (
+        WARNING,
+        "webhook_unreachable",
+        'FailedCreate: Error creating: Internal error occurred: failed calling webhook "mpod.kb.io": failed to call '
+        'webhook: Post "https://lws-webhook-service.lws-system.svc:443/mutate": dial tcp: connection refused',
     ),
     (WARNING, "admission_refused", 'FailedCreate: admission webhook "policy.example.com" denied the request: no'),
     (ERROR, "image_pull_failed", 'Failed: Failed to pull image "r/x:v1": rpc error: code = NotFound desc = not found'),
@@ -75,6 +106,15 @@ TEXTS = [
     (ERROR, "run_as_root_refused", "Failed: Error: container has runAsNonRoot and image will run as root"),
     (ERROR, "container_start_failed", 'Failed: Error: exec: "vllm": executable file not found in $PATH: unknown'),
     (ERROR, "container_start_failed", "Failed: Error: exec format error"),
+    (
+        ERROR,
+        "container_start_failed",
+        "container vllm ended: StartError (exit code 128): failed to create containerd task: failed to create shim "
+        'task: OCI runtime create failed: exec: "vllm": executable file not found in $PATH: unknown',
+    ),
+    (WARNING, "container_create_failed", "CreateContainerError: context deadline exceeded"),
+    (WARNING, "container_ended", "container vllm ended: Error (exit code 1)"),
+    (WARNING, "probe_restarts", "Killing: Container vllm failed liveness probe, will be restarted"),
     (WARNING, "secret_or_configmap_missing", 'Failed: Error: secret "hf" not found'),
     (WARNING, "secret_or_configmap_missing", "Failed: Error: couldn't find key token in Secret ns/hf"),
     (WARNING, "secret_or_configmap_missing", "pod w-0: CreateContainerConfigError: no"),
@@ -89,22 +129,40 @@ TEXTS = [
     (WARNING, "volume_mount_failed", 'FailedAttachVolume: Multi-Attach error for volume "x"'),
     (WARNING, "pod_network_failed", "FailedCreatePodSandBox: Failed to create pod sandbox: plugin type=multus failed"),
     (ERROR, "pod_network_failed", "FailedCreatePodSandBox: cannot find a network-attachment-definition (rdma-net)"),
+    (
+        WARNING,
+        "gpu_allocation_failed",
+        "OutOfnvidia.com/gpu: Pod was rejected: Node didn't have enough resource: nvidia.com/gpu, requested: 2, used: "
+        "8, capacity: 8",
+    ),
     (WARNING, "gpu_allocation_failed", "UnexpectedAdmissionError: Allocate failed due to requested number of devices"),
     (ERROR, "crash_loop", "BackOff: Back-off restarting failed container workload in pod w-0"),
     (ERROR, "crash_loop", "pod w-0: CrashLoopBackOff: back-off 10s restarting failed container"),
     (WARNING, "preempted", "Preempted: Preempted by a pod on node m1"),
     (WARNING, "evicted", "Evicted: The node was low on resource: ephemeral-storage."),
+    (WARNING, "preempted", "PreemptionByScheduler: default-scheduler: preempting to accommodate a higher priority pod"),
+    (WARNING, "evicted", "DeletionByTaintManager: Taint manager: deleting due to NoExecute taint"),
+    (WARNING, "evicted", "EvictionByEvictionAPI: Eviction API: evicting"),
+    (WARNING, "evicted", "TerminationByKubelet: The node was low on resource: memory."),
     (WARNING, "evicted", "NodeNotReady: Node is not ready"),
     (WARNING, "quota_exceeded", "NonPreemptibleOverQuota: You have reached the limit of non-preemptible resources"),
     (WARNING, "quota_exceeded", "OverLimit"),
     (WARNING, "quota_exceeded", 'FailedCreate: pods "w-0" is forbidden: exceeded quota: gpus, requested: 2, used: 8'),
     (WARNING, "unschedulable", "FailedScheduling: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu."),
+    (WARNING, "scheduling_gated", "SchedulingGated: Scheduling is blocked due to non-empty scheduling gates"),
+    (
+        WARNING,
+        "unschedulable",
+        "Unschedulable: 0/4 nodes are available: 4 Insufficient nvidia.com/gpu. preemption: 0/4 nodes are available: 4 "
+        "No preemption victims found for incoming pod.",
+    ),
     (WARNING, "unschedulable", "Resources were not found for 2 pods due to: GPUs"),
     (WARNING, "readiness_refused", "Unhealthy: Readiness probe failed: HTTP probe failed with statuscode: 404"),
+    (WARNING, "readiness_refused", "Unhealthy: Startup probe failed: HTTP probe failed with statuscode: 401"),
     (INFO, "readiness_failing", "Unhealthy: Readiness probe failed: connect: connection refused"),
 ]
 # Causes that are not told by one text.
-BY_HISTORY = {"pods_not_created", "platform_failed"}
+BY_HISTORY = {"pods_not_created", "platform_failed", "scheduler_missing"}
 
 
 @pytest.mark.parametrize(("severity", "cause", "text"), TEXTS, ids=[cause for _severity, cause, _text in TEXTS])
@@ -291,3 +349,84 @@ def test_any_status_is_accepted(phase: str, messages: list[str], events: list[tu
     for now in (0.0, 1000.0):
         for finding in judge(WorkloadStatus(phase, tuple(messages), (), told), history, now):
             assert finding.hint
+
+
+def with_pod(*messages: str, last_words: str = "", role: str = "leader", handle: str = "1") -> WorkloadStatus:
+    pod = PodStatus(LEADER, handle, "running", role, "m1", messages=messages, last_words=last_words)
+    return WorkloadStatus(INITIALIZING, pods=(pod,))
+
+
+@pytest.mark.parametrize(("severity", "cause", "text"), TEXTS, ids=[cause for _severity, cause, _text in TEXTS])
+def test_what_is_said_of_a_pod_names_it(severity: str, cause: str, text: str) -> None:
+    found = judge(with_pod(text.removeprefix("pod w-0: ")))[0]
+    assert (found.severity, found.cause, found.object) == (severity, cause, LEADER)
+
+
+ENDED = "container vllm ended: Error (exit code 2)"
+UNKNOWN_FLAG = "usage: vllm serve\nvllm: error: unrecognized arguments: --no-such-flag 3"
+UNREACHABLE = (
+    "DistNetworkError: The client socket has timed out after 60000ms while trying to connect to (w-0.w, 29501)"
+)
+
+
+def test_a_cause_in_the_last_words_that_will_not_pass_is_an_error_at_the_first_end() -> None:
+    findings = judge(with_pod(ENDED, last_words=UNKNOWN_FLAG))
+    assert [(finding.severity, finding.cause) for finding in findings] == [
+        (ERROR, "unknown_flag"),
+        (WARNING, "container_ended"),
+    ]
+    assert findings[0].object == LEADER
+    assert "--no-such-flag" in findings[0].evidence
+
+
+def test_a_cause_that_may_pass_is_an_error_only_in_a_crash_loop() -> None:
+    ended = judge(with_pod(ENDED, last_words=UNREACHABLE, role="follower"))
+    assert {(finding.severity, finding.cause) for finding in ended} == {
+        (WARNING, "leader_unreachable"),
+        (WARNING, "container_ended"),
+    }
+    looping = judge(
+        with_pod("CrashLoopBackOff: back-off 10s restarting failed container", ENDED, last_words=UNREACHABLE)
+    )
+    assert [(finding.severity, finding.cause) for finding in looping] == [
+        (ERROR, "leader_unreachable"),
+        (ERROR, "crash_loop"),
+        (WARNING, "container_ended"),
+    ]
+
+
+def test_last_words_of_recreated_pods_explain_a_crash_loop() -> None:
+    history = StatusHistory()
+    judge(with_pod(ENDED, last_words="RuntimeError: NCCL error: unhandled system error", handle="1"), history, 0)
+    judge(with_pod(handle="2"), history, 10)
+    assert [finding.cause for finding in judge(with_pod(handle="3"), history, 20)] == ["nccl_failed", "crash_loop"]
+
+
+def test_last_words_of_a_workload_that_serves_are_past() -> None:
+    pod = PodStatus("w-0", "1", "running", "leader", "m1", last_words=UNKNOWN_FLAG)
+    assert judge(WorkloadStatus(RUNNING, pods=(pod,))) == []
+
+
+def test_out_of_memory_is_told_before_the_log() -> None:
+    findings = judge(
+        with_pod("container vllm ended: OOMKilled (exit code 137)", last_words="Worker proc x died unexpectedly")
+    )
+    assert [finding.cause for finding in findings] == ["out_of_memory", "worker_died"]
+
+
+def test_a_pod_that_could_be_created_after_all_settles_the_refusal() -> None:
+    refused = event(
+        'FailedCreate: pods "w-0" is forbidden: violates PodSecurity "restricted:latest"', about="StatefulSet/w"
+    )
+    created = event("SuccessfulCreate: create Pod w-0", about="StatefulSet/w", time="2026-11-23T10:00:20Z")
+    assert judge(WorkloadStatus(CREATING, events=(refused,)))[0].cause == "pod_security_refused"
+    assert judge(WorkloadStatus(CREATING, events=(refused, created))) == []
+
+
+def test_pods_that_no_scheduler_looks_at_are_told_after_a_minute() -> None:
+    history = StatusHistory()
+    unseen = with_pod("NotScheduled: scheduler kai-scheduler has not looked at it yet.")
+    assert judge(unseen, history, 0) == []
+    (found,) = judge(unseen, history, 61)
+    assert (found.severity, found.cause, found.object) == (WARNING, "scheduler_missing", LEADER)
+    assert "kai-scheduler" in found.evidence

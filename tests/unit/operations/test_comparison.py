@@ -17,7 +17,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.compa
     compare,
     rehearsed,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import differences, flatten, inputs_of
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import differences, inputs_of
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     FAILED,
     RUNNING,
@@ -28,6 +28,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric import FabricDecision, FabricVariable
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, WARNING, Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._results.paths import flatten
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
     ModelSpec,
     ServingSpec,

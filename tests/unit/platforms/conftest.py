@@ -17,7 +17,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connec
     RunaiConnection,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.retry import Retry
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._results.progress import Progress
 from local_certificates import Certificates

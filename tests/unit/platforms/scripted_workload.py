@@ -10,10 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import (
+    write_record,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
     with_record,
-    write_record,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import DISTRIBUTED, INFERENCE
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import (

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms import base
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import AppliedRecord, LiveWorkload
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import (
+    read_record,
+    same_settings,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
-    read_record,
     record_text_of,
-    same_settings,
     with_record,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import INFERENCE

@@ -17,7 +17,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
     filter_query,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.refusals import ApiError
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.retry import Retry
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import DISTRIBUTED, INFERENCE
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError, OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host

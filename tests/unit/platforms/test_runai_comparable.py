@@ -10,22 +10,24 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import flatten
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import AppliedRecord
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.comparable import comparable, normalised
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import (
     FORMAT,
     hash_environment,
     read_record,
-    record_text_of,
     same_settings,
-    with_record,
     write_record,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.comparable import comparable, normalised
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
+    record_text_of,
+    with_record,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import (
     RECORD_ANNOTATION,
     RECORD_VARIABLE,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._results.paths import flatten
 from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import hash_clear_value
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import ServingSpec
 from hypothesis import given

@@ -12,11 +12,13 @@ import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms import base
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import LiveWorkload
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import (
+    write_record,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.comparable import comparable
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
     with_record,
-    write_record,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import (
     InterruptedByParent,

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms import base
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import LiveWorkload
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import (
+    write_record,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai import observe
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
     with_record,
-    write_record,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import DISTRIBUTED, INFERENCE
 from hypothesis import given

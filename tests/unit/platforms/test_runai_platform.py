@@ -56,9 +56,10 @@ class TestSelection:
     def test_runai(self, runai: Any, host: Host) -> None:
         assert isinstance(platform_of(Connection("runai", PROJECT, runai), host), RunaiPlatform)
 
-    def test_kubernetes_is_not_there_yet(self, host: Host) -> None:
-        with pytest.raises(OptionError, match="not available yet in this release"):
-            platform_of(Connection("kubernetes", PROJECT), host)
+    def test_kubernetes_without_its_connection_is_refused(self, host: Host) -> None:
+        with pytest.raises(OptionError) as caught:
+            platform_of(Connection("kubernetes"), host)
+        assert caught.value.findings[0].object == "kubeconfig"
 
     @pytest.mark.parametrize(("changes", "option"), [({"project": None}, "project"), ({"runai": None}, "runai_url")])
     def test_what_is_missing_is_named(self, make_platform: MakePlatform, changes: Any, option: str) -> None:

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import RenderedWorkload
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import (
+    write_record,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
     with_record,
-    write_record,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.versions import INFERENCE_PATCHABLE
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import DISTRIBUTED, INFERENCE

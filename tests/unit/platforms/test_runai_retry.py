@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.retry import Patience, Retry
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Patience, Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transport import (
     REFUSED,
     TIMED_OUT,

@@ -9,9 +9,30 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from role_files import INVENTORIES, INVENTORY_NAMES, inventory_hosts, role_spec, variables_in
+from ansible_collections.gpuops.inference.plugins.module_utils._options.kubernetes_workload import (
+    kubernetes_workload_argument_spec,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.vocabulary import (
+    TRAITS as KUBERNETES,
+)
+from role_files import INVENTORIES, INVENTORY_NAMES, ROLE_NAMES, inventory_hosts, role_spec, variables_in
 
 HOSTS: dict[str, dict[str, dict[str, Any]]] = {}
+
+# How the variables begin that only one platform takes.
+KUBERNETES_ONLY = (
+    "gpuops_kube",
+    "gpuops_namespace",
+    "gpuops_api_key_secret",
+    *(f"gpuops_{option}" for option in kubernetes_workload_argument_spec()),
+)
+RUNAI_ONLY = (
+    "gpuops_project",
+    "gpuops_runai_",
+    "gpuops_external",
+    "gpuops_authorized_",
+    *(f"gpuops_{option}" for option in KUBERNETES.foreign_options if "." not in option),
+)
 
 
 @pytest.fixture(params=INVENTORY_NAMES)
@@ -22,10 +43,14 @@ def hosts(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
     return HOSTS[name]
 
 
+def every_variable() -> dict[str, Any]:
+    return {name: option for role in ROLE_NAMES for name, option in role_spec(role).items()}
+
+
 def test_the_variables_pass_the_roles_argument_specs(hosts: dict[str, dict[str, Any]]) -> None:
     assert hosts
     for variables in hosts.values():
-        for role in ("vllm_serving", "smoke_test"):
+        for role in ROLE_NAMES:
             spec = role_spec(role)
             given = {name: value for name, value in variables.items() if name in spec}
             result = ArgumentSpecValidator(spec).validate(given)
@@ -33,17 +58,20 @@ def test_the_variables_pass_the_roles_argument_specs(hosts: dict[str, dict[str, 
 
 
 def test_no_variable_is_misspelt_and_none_is_a_secret(hosts: dict[str, dict[str, Any]]) -> None:
-    known = {**role_spec("smoke_test"), **role_spec("vllm_serving")}
+    known = every_variable()
     for variables in hosts.values():
         given = {name for name in variables if name.startswith("gpuops_")}
         assert given <= known.keys()
         assert not any(known[name].get("no_log") for name in given)
 
 
-def test_the_example_explains_every_variable() -> None:
-    files = [path for path in (INVENTORIES / "example-runai").rglob("*.yml") if path.is_file()]
+@pytest.mark.parametrize(
+    ("example", "foreign"), [("example-runai", KUBERNETES_ONLY), ("example-kubernetes", RUNAI_ONLY)]
+)
+def test_an_example_explains_every_variable_of_its_platform(example: str, foreign: tuple[str, ...]) -> None:
+    files = [path for path in (INVENTORIES / example).rglob("*.yml") if path.is_file()]
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    assert variables_in(text) == {**role_spec("smoke_test"), **role_spec("vllm_serving")}.keys()
+    assert variables_in(text) == {name for name in every_variable() if not name.startswith(foreign)}
 
 
 def test_the_sandbox_deploys_the_published_recipe() -> None:

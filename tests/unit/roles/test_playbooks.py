@@ -21,12 +21,12 @@ from role_files import (
     variables_in,
 )
 
-EXPECTED = {"deploy", "smoke_test", "status", "teardown"}
-OWN_VARIABLES = {"gpuops_hosts", "gpuops_query"}
+EXPECTED = {"deploy", "preflight", "smoke_test", "status", "teardown"}
+OWN_VARIABLES = {"gpuops_hosts", "gpuops_query", "gpuops_logs", "gpuops_preflight"}
 
 
 def all_variables() -> dict[str, Any]:
-    return {**role_spec("smoke_test"), **role_spec("vllm_serving")}
+    return {**role_spec("preflight"), **role_spec("smoke_test"), **role_spec("vllm_serving")}
 
 
 def test_the_playbooks_are_those_of_the_design() -> None:

@@ -29,10 +29,13 @@ from role_files import (
 
 # What the role leaves to the module's own default or environment variable.
 OMITTED = re.compile(r'^"?\{\{ (gpuops_\w+) \| default\(omit\) \}\}"?$')
-ROLE_VARIABLE = re.compile(r"^\{\{ ((?:vllm_serving|smoke_test)_\w+) \}\}$")
+ROLE_VARIABLE = re.compile(r"^\{\{ ((?:vllm_serving|smoke_test|preflight)_\w+) \}\}$")
 
 # Variables that are more than one option of a module: the name, and the volumes with their short form.
 COMPOSED = {"gpuops_name", "gpuops_volumes", "gpuops_claim", "gpuops_claim_path", "gpuops_claim_read_only"}
+# A check without numbers is one without a workload, so the role states what a workload has that says nothing of them;
+# and it is there to fail, which the module is not.
+OF_PREFLIGHT = {"gpuops_gpus_per_pod", "gpuops_replicas", "gpuops_preflight_fail_on"}
 
 
 def calls(entry_point: str = "*") -> list[Any]:
@@ -65,7 +68,7 @@ def test_a_variable_has_the_type_the_choices_and_the_default_of_its_option(
         option, variable = module_option(module, option_path), spec[mapped[1]]
         assert described(variable) == described(option), mapped[1]
         compared.add(mapped[1])
-    assert set(spec) - compared <= COMPOSED
+    assert set(spec) - compared <= (COMPOSED | OF_PREFLIGHT if role == "preflight" else COMPOSED)
 
 
 def described(option: dict[str, Any]) -> dict[str, Any]:

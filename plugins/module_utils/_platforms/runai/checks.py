@@ -14,12 +14,14 @@ from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import AppliedRecord
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import (
+    write_record,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.comparable import comparable
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.place import Cluster, Project
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
     is_record,
     with_record,
-    write_record,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.render import kind_of, render
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.versions import (

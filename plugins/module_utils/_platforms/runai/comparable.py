@@ -16,8 +16,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import (
     hash_environment,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
     is_record,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.redaction import looks_secret

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import ReplicaLayout, RolePods
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.tolerant import (
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import (
     mapping,
     mappings,
     whole_number,

@@ -22,15 +22,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     PodStatus,
     WorkloadStatus,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import (
+    read_record,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.comparable import normalised
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
-    read_record,
     record_text_of,
-)
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.tolerant import (
-    mapping,
-    mappings,
-    whole_number,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import (
     DISTRIBUTED,
@@ -39,6 +36,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
     MANAGED_BY_LABEL,
     PHASES,
     REPLICA_PATHS,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import (
+    mapping,
+    mappings,
+    whole_number,
 )
 
 Record = Mapping[str, Any]

@@ -15,8 +15,8 @@ from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import RunaiClient
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.refusals import ApiError
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.tolerant import mapping
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.versions import Version, parse_version
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import mapping
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
 

@@ -30,6 +30,15 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     WorkloadStatus,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.preflight import (
+    PreflightCheck,
+    PreflightNeeds,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import (
+    same_settings,
+    write_record,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai import checks, observe
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import RunaiClient
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.comparable import comparable, shown
@@ -40,13 +49,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.layout import read_layout
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.place import Cluster, Place
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.preflight import Preflight
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
-    same_settings,
     with_record,
-    write_record,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.render import render
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.retry import Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.versions import (
     INFERENCE_PATCHABLE,
     SCALING_SINCE,
@@ -235,6 +242,10 @@ class RunaiPlatform:
     def log(self, live: LiveWorkload, pod: PodStatus, lines: int) -> str | None:
         """Return nothing: the API has no logs."""
         return None
+
+    def preflight(self, needs: PreflightNeeds) -> list[PreflightCheck]:
+        """Say whether the project and its cluster are ready for such workloads; reads only."""
+        return Preflight(self._client, self._place, self._connection).checks(needs)
 
     def request_leaders(
         self,

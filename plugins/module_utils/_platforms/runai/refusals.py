@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms import transport
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import PlatformUnreachable
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.tolerant import mapping, mappings
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import mapping, mappings
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.redaction import Redactor

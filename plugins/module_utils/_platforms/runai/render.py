@@ -37,10 +37,10 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.command
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import (
     EnvironmentVariable,
+    HttpProbe,
     Plan,
     PodField,
     PodTemplate,
-    ReadinessProbe,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
     AS_DISTRIBUTED,
@@ -224,7 +224,7 @@ def _toleration(toleration: TolerationSpec) -> Body:
     }
 
 
-def _probe(probe: ReadinessProbe) -> Body:
+def _probe(probe: HttpProbe) -> Body:
     return {
         "periodSeconds": probe.period,
         "timeoutSeconds": probe.timeout,

@@ -65,6 +65,28 @@ TRAITS = PlatformTraits(
     # The API has no field for it, so Kubernetes' default holds (Pod.spec.terminationGracePeriodSeconds).
     stop_grace_seconds=30,
     access_modes=tuple(ACCESS),
+    foreign_options={
+        "controller": "Leave it out: Run:ai chooses what runs the pods.",
+        "priority_class": "Use priority.",
+        "scheduler": "Leave it out: Run:ai's own scheduler places the pods.",
+        "queue": "Leave it out: the project is the queue.",
+        "service_account": "Leave it out: the API has no field for it.",
+        "node_selector": "Use node_pools or node_type.",
+        "affinity": "Use exclude_machines, node_pools or node_type.",
+        "extra_volumes": "Use volumes: claims are what the plan mounts on Run:ai.",
+        "capabilities": "Leave them out: for pods that do not run as root they have no effect.",
+        "shm_size": "Leave it out: the pods get as much as their memory allows.",
+        "scratch_size": "Leave it out: the API has no field for it.",
+        "exclusive_topology": "Use node_pools.",
+        "subgroup_size": "Leave it out: the API has no field for it.",
+        "subgroup_topology": "Leave it out: the API has no field for it.",
+        "service": "Use serving.external: Run:ai makes the Service.",
+        "network_policy": "Use serving.access: Run:ai checks who calls.",
+        "disruption_budget": "Leave it out: the API has no field for it.",
+        "service_monitor": "Leave it out: Run:ai collects metrics itself.",
+        "service_monitor_labels": "Leave them out: Run:ai collects metrics itself.",
+        "serving.api_key_secret": "Use serving.access: authenticated_users, authorized_users or authorized_groups.",
+    },
 )
 
 # Where a body holds the number of replicas.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Repeats what is safe to repeat while the control plane is busy or gone for a while.
+"""Repeats what is safe to repeat while the control plane is busy or gone for a while, on every platform.
 
 For internal use of this collection only: may change without notice.
 """

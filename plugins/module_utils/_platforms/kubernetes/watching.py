@@ -1,0 +1,262 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Keeps lists of objects up to date by watches, so that whoever waits hears of a change when it happens.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import PlatformUnreachable
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.client import (
+    KubernetesClient,
+    Watch,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.refusals import (
+    Refused,
+    unreachable,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.resources import Resource
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import mapping
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transport import HttpError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
+
+Object = dict[str, Any]
+# How long one watch goes on: a connection that died silently is noticed after this and the watch's margin.
+_WATCH_SECONDS = 60
+# Delays double between these bounds (seconds); half of each is by chance, so that many plays do not come back at once.
+_FIRST_DELAY, _LONGEST_DELAY = 0.2, 5.0
+# A refusal (permission, credentials) counts after this many in a row: roles and tokens are replaced while they run.
+_REFUSALS = 3
+# Waits are cut into pieces of this many seconds, so that the end of ansible-playbook is noticed.
+_PIECE_SECONDS = 2.0
+# How long `close` waits for the threads; one that is just connecting ends by itself a little later.
+_CLOSE_SECONDS = 5.0
+_GONE = 410
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """What to follow: a kind, and which of its objects by label and field selectors."""
+
+    resource: Resource
+    labels: str = ""
+    fields: str = ""
+
+
+class _News:
+    """Tells the waiting thread that something changed, and nothing twice."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Event()
+
+    def tell(self) -> None:
+        self._changed.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Say whether there are news since the last call, waiting for them."""
+        there_are = self._changed.wait(seconds)
+        self._changed.clear()
+        return there_are
+
+
+class _Follower(threading.Thread):
+    """Keeps the objects of one subscription: lists them, then watches what happens, for ever."""
+
+    def __init__(self, client: KubernetesClient, subscription: Subscription, news: _News) -> None:
+        super().__init__(name=f"gpuops-watch-{subscription.resource.plural}", daemon=True)
+        self.subscription = subscription
+        self.failure: GpuopsError | None = None
+        self.trouble: GpuopsError | None = None
+        self.listed = threading.Event()
+        self._client = client
+        self._news = news
+        self._lock = threading.Lock()
+        self._objects: dict[str, Object] = {}
+        self._version = ""
+        self._watch: Watch | None = None
+        self._closing = threading.Event()
+
+    def objects(self) -> list[Object]:
+        with self._lock:
+            return list(self._objects.values())
+
+    def run(self) -> None:
+        """List and watch until told to end or refused for good."""
+        troubles = refusals = 0
+        while not self._closing.is_set() and self.failure is None:
+            try:
+                self._follow()
+            except HttpError as error:
+                self.trouble = unreachable(error, f"watch {self.subscription.resource.plural}", self._client.address)
+            except Refused as refused:
+                self._refused(refused)
+            except GpuopsError as error:
+                self.trouble = error
+            else:
+                troubles = refusals = 0
+                continue
+            if self._closing.is_set():
+                return
+            troubles += 1
+            refusals = 0 if isinstance(self.trouble, PlatformUnreachable) else refusals + 1
+            if refusals >= _REFUSALS:
+                self.failure = self.trouble
+                self.listed.set()
+            self._news.tell()
+            self._closing.wait(_delay(troubles))
+
+    def end(self) -> None:
+        """Ask the thread to end, waking it where it waits for the API server."""
+        self._closing.set()
+        with self._lock:
+            watch = self._watch
+        if watch is not None:
+            watch.interrupt()
+
+    def _refused(self, refused: Refused) -> None:
+        if refused.code == _GONE:
+            self._version = ""
+        self.trouble = refused
+
+    def _follow(self) -> None:
+        """List where that is needed, then follow one watch to its end."""
+        subscription = self.subscription
+        if not self._version:
+            listing = self._client.list(subscription.resource, subscription.labels, subscription.fields, patient=False)
+            self._replace({_identity(entry): entry for entry in listing.items}, listing.resource_version)
+        watch = self._client.watch(
+            subscription.resource, subscription.labels, subscription.fields, self._version, _WATCH_SECONDS
+        )
+        with self._lock:
+            self._watch = watch
+        self.trouble = None
+        try:
+            if self._closing.is_set():
+                return
+            for event in watch:
+                if not self._take(event):
+                    return
+        finally:
+            with self._lock:
+                self._watch = None
+            watch.close()
+
+    def _replace(self, objects: dict[str, Object], version: str) -> None:
+        with self._lock:
+            changed = {key: _version_of(entry) for key, entry in self._objects.items()} != {
+                key: _version_of(entry) for key, entry in objects.items()
+            }
+            self._objects, self._version = objects, version
+        first = not self.listed.is_set()
+        self.listed.set()
+        if changed or first:
+            self._news.tell()
+
+    def _take(self, event: Mapping[str, Any]) -> bool:
+        """Take one event over; return false where the watch cannot go on from here."""
+        kind, found = event.get("type"), mapping(event.get("object"))
+        if kind == "ERROR":
+            if found.get("code") == _GONE:
+                self._version = ""
+                return False
+            raise HttpError("interrupted", "the API server ended the watch with an error", True, True)
+        with self._lock:
+            self._version = _version_of(found) or self._version
+            if kind == "BOOKMARK":
+                return True
+            if kind == "DELETED":
+                self._objects.pop(_identity(found), None)
+            else:
+                self._objects[_identity(found)] = dict(found)
+        self._news.tell()
+        return True
+
+
+class Feed:
+    """Follows several kinds of objects at once, one daemon thread for each subscription.
+
+    The threads write nothing and end with ``close``. ``failure`` is set where following is useless: permission lost,
+    credentials no longer taken, kind not served.
+    """
+
+    def __init__(self, client: KubernetesClient, subscriptions: tuple[Subscription, ...]) -> None:
+        self._client = client
+        self._news = _News()
+        self._followers = [_Follower(client, subscription, self._news) for subscription in subscriptions]
+        for follower in self._followers:
+            follower.start()
+
+    @property
+    def failure(self) -> GpuopsError | None:
+        """Return why following ended, or ``None``."""
+        return next((follower.failure for follower in self._followers if follower.failure is not None), None)
+
+    @property
+    def trouble(self) -> GpuopsError | None:
+        """Return why what is known may be old just now (the API server does not answer), or ``None``."""
+        return next((follower.trouble for follower in self._followers if follower.trouble is not None), None)
+
+    def objects(self, resource: Resource) -> list[Object]:
+        """Return the followed objects of a kind as they are known now, waiting for the first list.
+
+        Raises the failure, and ``PlatformUnreachable`` where no list came within the client's request timeout.
+        """
+        followers = [follower for follower in self._followers if follower.subscription.resource == resource]
+        for follower in followers:
+            self._first_list(follower)
+        return [entry for follower in followers for entry in follower.objects()]
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until something changed since the last call, for at most ``seconds``; say whether it did."""
+        end = time.monotonic() + seconds
+        while True:
+            self._client.host.alive()
+            left = end - time.monotonic()
+            if self._news.wait(max(min(left, _PIECE_SECONDS), 0.0)):
+                return True
+            if left <= _PIECE_SECONDS:
+                return False
+
+    def close(self) -> None:
+        """End all threads."""
+        for follower in self._followers:
+            follower.end()
+        end = time.monotonic() + _CLOSE_SECONDS
+        for follower in self._followers:
+            follower.join(max(end - time.monotonic(), 0.0))
+
+    def _first_list(self, follower: _Follower) -> None:
+        end = time.monotonic() + self._client.request_timeout
+        while not follower.listed.wait(min(max(end - time.monotonic(), 0.0), _PIECE_SECONDS)):
+            self._client.host.alive()
+            if time.monotonic() >= end:
+                raise follower.trouble or unreachable(
+                    HttpError("timed_out", "no list came in time", passing=True),
+                    f"list {follower.subscription.resource.plural}",
+                    self._client.address,
+                )
+        if follower.failure is not None:
+            raise follower.failure
+
+
+def _identity(entry: Mapping[str, Any]) -> str:
+    metadata = mapping(entry.get("metadata"))
+    return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+
+
+def _version_of(entry: Mapping[str, Any]) -> str:
+    return str(mapping(entry.get("metadata")).get("resourceVersion") or "")
+
+
+def _delay(tries: int) -> float:
+    doubled: float = min(_FIRST_DELAY * 2.0 ** min(tries - 1, 10), _LONGEST_DELAY)
+    return doubled * (0.5 + random.random() / 2)

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings a cluster back to its beginning between two tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpuops_cluster.api import MERGE, Api, wait_until
+from gpuops_cluster.objects import CLAIM, NAMESPACES, machine
+from gpuops_cluster.users import LABEL
+
+# Owners before what they own, so that nothing is made again.
+NAMESPACED = (
+    "/apis/leaderworkerset.x-k8s.io/v1/leaderworkersets",
+    "/apis/apps/v1/deployments",
+    "/apis/apps/v1/statefulsets",
+    "/apis/apps/v1/replicasets",
+    "/apis/batch/v1/jobs",
+    "/api/v1/pods",
+    "/api/v1/services",
+    "/api/v1/configmaps",
+    "/api/v1/secrets",
+    "/api/v1/persistentvolumeclaims",
+    "/api/v1/events",
+    "/api/v1/limitranges",
+    "/api/v1/resourcequotas",
+    "/api/v1/serviceaccounts",
+    "/apis/networking.k8s.io/v1/networkpolicies",
+    "/apis/policy/v1/poddisruptionbudgets",
+    "/apis/rbac.authorization.k8s.io/v1/roles",
+    "/apis/rbac.authorization.k8s.io/v1/rolebindings",
+    "/apis/monitoring.coreos.com/v1/servicemonitors",
+)
+CLUSTER_WIDE = (
+    f"/apis/rbac.authorization.k8s.io/v1/clusterroles?labelSelector={LABEL}",
+    f"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings?labelSelector={LABEL}",
+    f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations?labelSelector={LABEL}",
+    f"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies?labelSelector={LABEL}",
+    f"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings?labelSelector={LABEL}",
+    "/api/v1/persistentvolumes?labelSelector=gpuops.test/provisioned",
+)
+# What the cluster itself keeps in every namespace.
+KEPT = {
+    ("configmaps", "kube-root-ca.crt"),
+    ("serviceaccounts", "default"),
+    ("persistentvolumeclaims", CLAIM),
+    ("resourcequotas", "gpus"),
+}
+AT_ONCE = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0, "propagationPolicy": "Background"}
+
+
+def clean(api: Api) -> None:
+    """Remove what tests have left in the test namespaces and beside them, and wait until it is gone."""
+    for path in CLUSTER_WIDE:
+        for entry in api.items(path):
+            api.request("DELETE", f"{path.partition('?')[0]}/{entry['metadata']['name']}", AT_ONCE)
+    # What a controller makes while its owner goes (a pod of a set that shrinks) is met in the next round.
+    wait_until(lambda: not _remove_leftovers(api), "the test namespaces are empty")
+    _restore_machines(api)
+
+
+def _remove_leftovers(api: Api) -> bool:
+    """Delete what is there and return whether there was anything."""
+    found = False
+    for path in NAMESPACED:
+        resource = path.rpartition("/")[2]
+        for entry in api.items(path):
+            metadata = entry["metadata"]
+            if metadata["namespace"] not in NAMESPACES or (resource, metadata["name"]) in KEPT:
+                continue
+            found = True
+            whole = f"{path.removesuffix(resource)}namespaces/{metadata['namespace']}/{resource}/{metadata['name']}"
+            if metadata.get("finalizers") and "deletionTimestamp" in metadata:
+                api.request("PATCH", whole, {"metadata": {"finalizers": None}}, MERGE)
+            elif "deletionTimestamp" not in metadata:
+                api.request("DELETE", whole, AT_ONCE)
+    return found
+
+
+def _restore_machines(api: Api) -> None:
+    """Take back what a test has done to the machines: cordons, taints, other labels, missing GPUs."""
+    for entry in api.items("/api/v1/nodes"):
+        wanted = machine(int(entry["metadata"]["name"].removeprefix("gpu-")))
+        path = f"/api/v1/nodes/{entry['metadata']['name']}"
+        spec: dict[str, Any] = entry["spec"]
+        labels = dict.fromkeys(entry["metadata"]["labels"]) | wanted["metadata"]["labels"]
+        if "taints" in spec or "unschedulable" in spec or entry["metadata"]["labels"] != wanted["metadata"]["labels"]:
+            body = {"metadata": {"labels": labels}, "spec": {"taints": None, "unschedulable": None}}
+            api.request("PATCH", path, body, MERGE)
+        if entry["status"]["allocatable"] != wanted["status"]["allocatable"]:
+            api.request("PATCH", f"{path}/status", {"status": wanted["status"]}, MERGE)
