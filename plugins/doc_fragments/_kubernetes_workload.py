@@ -64,7 +64,7 @@ options:
         type: str
         required: true
       source:
-        description: The volume in the words of Kubernetes, without its name. An example is C({configMap: {name: ca}}).
+        description: The volume in the words of Kubernetes, without its name, such as a dictionary with C(configMap).
         type: dict
         required: true
       read_only:

@@ -18,7 +18,8 @@ from typing import Any
 
 from gpuops_cluster.failure import ClusterError
 
-SECONDS = 30.0
+# Patience with one answer: deleting a thousand pods on a busy machine takes a minute.
+SECONDS = 120.0
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"

@@ -65,7 +65,8 @@ class Layout:
 
 
 def lay_out(folder: Path, ports: dict[str, int]) -> Layout:
-    """Make certificates and configuration files in a folder."""
+    """Make certificates and configuration files in a new folder."""
+    folder.mkdir(mode=0o700)
     authority = Authority(folder / "certificates")
     clients = {
         "admin": ("gpuops-test-admin", ("system:masters",)),
@@ -204,6 +205,7 @@ def commands(layout: Layout, programs: Programs) -> dict[str, list[str]]:
             "--kubelet-preferred-address-types=InternalIP",
             # Nothing in the cluster could reach the API by its Service.
             "--endpoint-reconciler-type=none",
+            "--delete-collection-workers=8",
             f"--audit-policy-file={folder / 'audit-policy.yaml'}",
             f"--audit-log-path={layout.audit_log}",
             f"--cert-dir={folder / 'certificates'}",

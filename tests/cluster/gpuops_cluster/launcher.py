@@ -37,6 +37,9 @@ from gpuops_cluster.programs import Programs
 STATE_FILE = "state.json"
 MARKER = "gpuops-cluster"
 START_SECONDS = 90.0
+# Between the choice of the ports and their use any program may take one.
+PORT_ATTEMPTS = 3
+PORT_TAKEN = "address already in use"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Whoever writes goes before what it writes to: an API server without its etcd does not end by itself.
 END_ORDER = ("keeper", "lws", "kubelet", "kwok", "scheduler", "controllers", "api-server", "etcd")
@@ -62,9 +65,7 @@ def up(settings: Settings) -> dict[str, Any]:
     try:
         if settings.die_with_parent:
             _start_keeper(folder)
-        layout = lay_out(folder, processes.free_ports(PORTS))
-        _start_all(settings, layout, programs)
-        state = _describe(layout, programs)
+        state = _describe(_start_somewhere(settings, programs), programs)
         processes.write_private(folder / STATE_FILE, state)
         return state
     except BaseException as error:
@@ -82,10 +83,7 @@ def down(folder: Path) -> bool:
     """End the cluster of that folder and remove the folder; return whether there was one."""
     if not (folder / MARKER).exists():
         return False
-    found = processes.recorded(folder)
-    for name in END_ORDER:
-        if name in found and found[name].pid != os.getpid():
-            processes.end(found[name])
+    _end(folder, END_ORDER)
     shutil.rmtree(folder, ignore_errors=True)
     return True
 
@@ -142,8 +140,36 @@ def administrator(state: dict[str, Any]) -> Identity:
     )
 
 
+def _start_somewhere(settings: Settings, programs: Programs) -> Layout:
+    """Start the programs on free ports; on others where somebody took one before a program could."""
+    folder, attempts = settings.state_dir, PORT_ATTEMPTS
+    while True:
+        layout = lay_out(folder / "cluster", processes.free_ports(PORTS))
+        attempts -= 1
+        try:
+            _start_all(settings, layout, programs)
+            return layout
+        except ClusterError:
+            if not attempts or not _port_was_taken(folder):
+                raise
+        _end(folder, END_ORDER[1:])
+        for name in ("cluster", "logs"):
+            shutil.rmtree(folder / name)
+
+
+def _port_was_taken(folder: Path) -> bool:
+    return any(PORT_TAKEN in processes.last_lines(folder, name) for name in processes.recorded(folder))
+
+
+def _end(folder: Path, names: tuple[str, ...]) -> None:
+    found = processes.recorded(folder)
+    for name in names:
+        if name in found and found[name].pid != os.getpid():
+            processes.end(found[name])
+
+
 def _start_all(settings: Settings, layout: Layout, programs: Programs) -> None:
-    folder = layout.folder
+    folder = settings.state_dir
     lines = commands(layout, programs)
     running: dict[str, processes.Process] = {}
 

@@ -72,7 +72,12 @@ def start(name: str, command: list[str], folder: Path, variables: dict[str, str]
             cwd=folder,
         )
     process = Process(name, child.pid, started_at(child.pid) or "", command)
-    write_private(folder / "processes" / f"{name}.json", asdict(process))
+    try:
+        write_private(folder / "processes" / f"{name}.json", asdict(process))
+    except OSError:
+        # The folder is gone, because the cluster is being ended: nobody else could end this one.
+        child.kill()
+        raise
     return process
 
 

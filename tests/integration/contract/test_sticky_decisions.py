@@ -28,7 +28,7 @@ INFINIBAND: dict[str, Any] = {
     "confidence": "usable",
     "inputs": {"mode": "auto"},
     "variables": [{"name": "NCCL_IB_HCA", "value": "=mlx5_0:1"}],
-    "resources": {"rdma/ib": 1},
+    "resources": {"rdma/rdma_shared_device_a": 1},
 }
 
 

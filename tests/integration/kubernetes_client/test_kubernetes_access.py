@@ -25,6 +25,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     NODES,
     PODS,
     SERVICES,
+    Resource,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError, OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
@@ -182,7 +183,7 @@ def test_certificates_inside_the_kubeconfig(make_client: MakeClient, cluster: Cl
         "current-context": "test",
     }
     host = Host(temporary_directory=str(tmp_path))
-    assert make_client(kubeconfig=content, host=host).list(SERVICES).items == []
+    assert make_client(kubeconfig=content, context=None, host=host).list(SERVICES).items == []
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
 
@@ -193,7 +194,7 @@ def test_the_role_of_the_table_is_enough(make_client: MakeClient, cluster: Clust
     client.create(PODS, manifests.pod("my-pod"), dry_run=True)
     client.list(NODES)
     client.delete(DEPLOYMENTS, "my-llm")
-    assert not client.allowed("list", PODS.__class__("", "v1", "secrets", "Secret"))
+    assert not client.allowed("list", Resource("", "v1", "secrets", "Secret"))
 
 
 def test_a_missing_permission_is_told_in_full(make_client: MakeClient, cluster: ClusterHandle) -> None:

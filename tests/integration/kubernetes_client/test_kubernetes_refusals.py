@@ -24,6 +24,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
 from client_types import MakeClient
 from support.cluster import ClusterHandle
+from support.sandbox import until
 
 
 def only_finding(error: Refused) -> Finding:
@@ -85,11 +86,12 @@ def test_a_webhook_that_cannot_be_asked_is_told_soon(client: KubernetesClient, c
     }
     status, content = cluster.api("POST", path, body)
     assert status == 201, content
+    service = {**manifests.service("probe"), "metadata": {"name": "probe", "namespace": "my-project"}}
+    probe = "/api/v1/namespaces/my-project/services?dryRun=All"
     try:
+        until(lambda: cluster.api("POST", probe, service)[0] == 500, "the API server takes notice of the webhook")
         with pytest.raises(Refused) as error:
-            for number in range(100):
-                # The API server needs a moment to take notice of a new webhook.
-                client.apply(SERVICES, f"my-llm-{number}", manifests.service(f"my-llm-{number}"))
+            client.apply(SERVICES, "my-llm", manifests.service("my-llm"))
     finally:
         cluster.api("DELETE", f"{path}/nobody")
     finding = only_finding(error.value)

@@ -16,8 +16,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connec
     EndpointConnection,
     RunaiConnection,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._results.progress import Progress
 from local_certificates import Certificates

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import RunaiConnection
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.authentication import Authenticator
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.authentication import Authenticator
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.token_cache import Token, TokenCache
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transport import Transport
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError

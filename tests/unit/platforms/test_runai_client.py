@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import PlatformUnreachable
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import RunaiConnection
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import (
     DoubtfulAnswer,
     RunaiClient,
     filter_query,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.refusals import ApiError
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.vocabulary import DISTRIBUTED, INFERENCE
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError, OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host

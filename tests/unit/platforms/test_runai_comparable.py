@@ -10,9 +10,7 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import AppliedRecord
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import (
-    FORMAT,
     hash_environment,
     read_record,
     same_settings,
@@ -148,42 +146,7 @@ class TestRecord:
         assert [entry["value"] for entry in twice["leader"]["annotations"]] == ["y", "two"]
         assert spec == before
 
-    def test_holds_no_clear_value(self) -> None:
-        text = write_record(record_of(rendered(env={"A": "canary-clear"})))
-        assert "canary-clear" not in text
-
-    def test_is_the_same_whoever_wrote_it(self) -> None:
-        record = record_of(rendered())
-        newer = AppliedRecord(record.inputs, hash_environment(record.body), record.fabric, "9.9.9")
-        assert same_settings(record, newer)
-        assert not same_settings(record, AppliedRecord({"image": "y"}, record.body, record.fabric))
-        assert not same_settings(record, AppliedRecord(record.inputs, record.body, None))
-        assert not same_settings(record, None)
-
-    @pytest.mark.parametrize(
-        "text",
-        [None, "", "{", "[]", "null", "[" * 100_000, '{"format": 1}', '{"format": 1, "inputs": [], "body": {}}'],
-    )
-    def test_broken_ones_are_as_good_as_none(self, text: str | None) -> None:
-        assert read_record(text) is None
-
-    def test_one_of_a_newer_format_is_left_alone(self) -> None:
-        content = json.loads(write_record(record_of(rendered())))
-        content["format"] = FORMAT + 1
-        assert read_record(json.dumps(content)) is None
-
-    @given(st.text() | PLAIN.map(json.dumps))
-    def test_any_text_can_be_read(self, text: str) -> None:
-        assert read_record(text) is None or isinstance(read_record(text), AppliedRecord)
-
     @given(PLAIN)
     def test_any_spec_can_be_searched(self, content: Any) -> None:
         for spec in ({"environmentVariables": content}, {"leader": content}, {"leader": {"annotations": content}}):
             assert record_text_of(spec) is None
-
-
-def test_equal_values_of_different_variables_have_different_hashes() -> None:
-    body = {"environmentVariables": [{"name": "A", "value": "same"}, {"name": "B", "value": "same"}]}
-    first, second = hash_environment(body)["environmentVariables"]
-    assert first["value"] != second["value"]
-    assert hash_environment(hash_environment(body)) == hash_environment(body)

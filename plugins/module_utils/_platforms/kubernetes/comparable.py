@@ -103,6 +103,9 @@ def _field(key: str, value: Any) -> Any:
         return normal_quantity(value)
     if key in _QUANTITIES and isinstance(value, Mapping):
         return {name: normal_quantity(amount) for name, amount in value.items() if amount is not None}
+    if key == "emptyDir" and isinstance(value, Mapping):
+        # The ordinary medium, which some kinds of objects give back as nothing.
+        return {name: _field(name, item) for name, item in value.items() if item is not None and item != ""}
     if key == "env" and isinstance(value, (list, tuple)):
         return [_variable(entry) for entry in _cleaned(value)]
     return _cleaned(value)

@@ -182,7 +182,8 @@ def _phase_with_pods(live: LiveWorkload, objects: Mapping[str, Object], pods: Se
     if wanted == 0:
         return STOPPED
     alive = [pod for pod in pods if not is_terminating(pod) and not is_over(pod)]
-    whole = _whole_replicas(alive, live.kind, pods_per_replica(live.name, live.kind, objects))
+    size = pods_per_replica(live.name, live.kind, objects)
+    whole = _whole_replicas(alive, live.kind, size)
     controllers = _controllers(live.name, live.kind, objects).values()
     is_current = all(_is_current(controller) for controller in controllers)
     if whole >= wanted and is_current and not _are_mixed(alive, live.kind):
@@ -191,7 +192,8 @@ def _phase_with_pods(live: LiveWorkload, objects: Mapping[str, Object], pods: Se
         return DEGRADED
     if not alive:
         return CREATING
-    return INITIALIZING if all(has_machine(pod) for pod in alive) else PENDING
+    placed = [pod for pod in alive if has_machine(pod)]
+    return INITIALIZING if len(placed) >= max(wanted * size, len(alive)) else PENDING
 
 
 def _whole_replicas(pods: Sequence[Object], kind: str, size: int) -> int:

@@ -204,7 +204,8 @@ def cores(number: float | None) -> str | None:
 
 def _volumes(spec: WorkloadSpec, template: PodTemplate) -> list[Body]:
     memory: Body = {"medium": "Memory", "sizeLimit": spec.kubernetes.shm_size or SHM_SIZE}
-    scratch = {"sizeLimit": spec.kubernetes.scratch_size} if spec.kubernetes.scratch_size else {}
+    # With nothing at all in it, taking the size away again would leave null, which custom resources refuse.
+    scratch = {"medium": "", **({"sizeLimit": spec.kubernetes.scratch_size} if spec.kubernetes.scratch_size else {})}
     return [
         {"name": "shm", "emptyDir": memory},
         {"name": "scratch", "emptyDir": scratch},

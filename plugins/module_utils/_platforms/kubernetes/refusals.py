@@ -139,13 +139,15 @@ def refusal(reply: transport.HttpReply, call: Call, redactor: Redactor) -> Refus
 
 def is_final(reply: transport.HttpReply) -> bool:
     """Say whether a 500 means that this request will never be taken, which most others do not."""
-    text = reply.text()
-    return reply.status == 500 and bool(_NO_SUCH_FIELD.search(text) or _TOO_LARGE.search(text))
+    if reply.status != 500:
+        return False
+    said = _said(_status_object(reply), reply)
+    return bool(_NO_SUCH_FIELD.search(said) or _TOO_LARGE.search(said))
 
 
 def webhook_failed(reply: transport.HttpReply) -> bool:
     """Say whether an admission webhook could not be asked: the API server itself is well."""
-    return reply.status == 500 and bool(_WEBHOOK_FAILED.search(reply.text()))
+    return reply.status == 500 and bool(_WEBHOOK_FAILED.search(_said(_status_object(reply), reply)))
 
 
 def not_the_api(reply: transport.HttpReply, call: Call, address: str) -> GpuopsError:

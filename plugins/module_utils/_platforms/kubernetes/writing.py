@@ -84,7 +84,7 @@ class Writer:
                 after[key] = self._apply(key, rendered.body[key], dry_run=True)
             except Refused as refused:
                 if refused.code == _CONFLICT:
-                    held += conflicts(refused, key)
+                    held += conflicts(refused, key, rendered.body[key])
                 else:
                     findings += refused.findings
         if live is None or not keys or findings or held:
@@ -166,7 +166,7 @@ class Writer:
             return self._apply(key, manifest)
         except Refused as refused:
             if refused.code == _CONFLICT:
-                raise GpuopsError.from_findings(conflicts(refused, key)) from refused
+                raise GpuopsError.from_findings(conflicts(refused, key, manifest)) from refused
             raise
 
     def _apply(self, key: str, manifest: Mapping[str, Any], dry_run: bool = False) -> Object:

@@ -22,7 +22,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.paths im
 from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import hash_clear_value
 from hypothesis import given
 from hypothesis import strategies as st
-from support.rendered_workloads import NAME, VARIANTS, container_of, leader_of, rendered, variant
+from support.rendered_workloads import NAME, VARIANTS, container_of, rendered, variant
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -141,8 +141,6 @@ def test_the_record_and_the_servers_own_fields_are_no_part_of_a_body() -> None:
 
 
 def test_a_volume_that_says_nothing_stays_one() -> None:
-    pod = leader_of(rendered())["spec"]
-    assert {"name": "scratch", "emptyDir": {}} in pod["volumes"]
     body = comparable(rendered().body)[f"LeaderWorkerSet/{NAME}"]
     template = body["spec"]["leaderWorkerTemplate"]["leaderTemplate"]
     assert {"name": "scratch", "emptyDir": {}} in template["spec"]["volumes"]

@@ -150,9 +150,9 @@ class TestVolumes:
         assert "shm_small" not in causes_of(of_kubernetes(shm_size="2Gi"))
 
     def test_the_scratch_is_private_and_its_size_as_given(self) -> None:
-        assert pod_of()["volumes"][1] == {"name": "scratch", "emptyDir": {}}
+        assert pod_of()["volumes"][1] == {"name": "scratch", "emptyDir": {"medium": ""}}
         sized = pod_of(kubernetes=KubernetesSpec(scratch_size="100Gi"))
-        assert sized["volumes"][1] == {"name": "scratch", "emptyDir": {"sizeLimit": "100Gi"}}
+        assert sized["volumes"][1] == {"name": "scratch", "emptyDir": {"medium": "", "sizeLimit": "100Gi"}}
 
     def test_a_claim_that_is_mounted_twice_is_one_volume(self) -> None:
         claims = (
