@@ -10,6 +10,8 @@ class ModuleDocFragment:
     """How the platform is reached."""
 
     DOCUMENTATION = r"""
+requirements:
+  - kubernetes >= 28.1.0 (only with O(platform=kubernetes))
 options:
   platform:
     description:

@@ -13,6 +13,7 @@ author:
 description:
   - Tests a workload level by level and returns a verdict with its evidence.
   - That C(/health) answers is never taken for proof, since a broken engine answers there too.
+  - On plain Kubernetes this release sends no requests to the model, so that the levels from V(L1) on are V(unknown).
   - Nothing is changed.
 options:
   name:

@@ -8,10 +8,11 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,6 +27,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.error im
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._results.progress import Progress
 from ansible_collections.gpuops.inference.plugins.module_utils._results.redaction import Redactor
+
+# Loaded here, once in the parent process, the package is not paid for by each forked task. Where it is missing, the
+# task that needs it says so.
+with contextlib.suppress(ImportError):
+    importlib.import_module("kubernetes.config")
 
 display = Display()
 
@@ -114,7 +120,7 @@ class InProcessAction(ActionBase):
         return merged
 
 
-@contextmanager
+@contextlib.contextmanager
 def _environment(additions: Mapping[str, str]) -> Iterator[None]:
     """Put variables into the environment of this process for the time of the call."""
     before = {name: os.environ.get(name) for name in additions}

@@ -19,9 +19,11 @@ from importlib import import_module
 from pathlib import Path
 
 import ansible
-from bench import deployment, imports, many, request_counts
+from bench import deployment, imports, kubernetes_many, many, request_counts
+from bench.clusters import cluster_with_room
 from bench.figures import Figure, table
 from bench.stage import BenchFailure, Stage
+from support.cluster import ClusterHandle
 from support.sandbox import REPOSITORY, SandboxHandle
 
 Measure = Callable[[], list[Figure]]
@@ -75,6 +77,9 @@ class Bench:
             "failures": self._failures,
             "many": lambda: many.measure(self._stage, self._inert, self._items, self._module_loop_items),
             "imports": lambda: imports.measure(self._stage, self._inert, _modules()),
+            "kubernetes": lambda: kubernetes_many.measure(
+                self._stage, self._cluster, self._items, self._module_loop_items
+            ),
         }
 
     @cached_property
@@ -90,6 +95,11 @@ class Bench:
             print("not root: what needs real pods is left out", file=sys.stderr)
             return None
         return self._stack.enter_context(self._stage.sandbox("--runtime", "bubblewrap"))
+
+    @cached_property
+    def _cluster(self) -> ClusterHandle:
+        """A Kubernetes control plane whose pods are only records."""
+        return self._stack.enter_context(cluster_with_room(self._stage.folder / "cluster"))
 
     def _deployment(self) -> list[Figure]:
         figures = deployment.measure_ready_at_once(self._stage, self._inert)
@@ -110,7 +120,7 @@ def _modules() -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tests/bench", description=__doc__)
-    groups = ("requests", "deployment", "polling", "failures", "many", "imports")
+    groups = ("requests", "deployment", "polling", "failures", "many", "imports", "kubernetes")
     parser.add_argument("--only", nargs="+", choices=groups, metavar="GROUP", help=f"of: {', '.join(groups)}")
     parser.add_argument("--items", type=int, default=ITEMS, help="workloads without a change (default %(default)s)")
     parser.add_argument(

@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench.figures import Figure
-from bench.stage import AS_MODULE, BenchFailure, Stage, requests_of, workload_task
+from bench.stage import AS_MODULE, BenchFailure, Stage, TimedPlay, requests_of, workload_task
 from support.sandbox import SandboxHandle
 
 GROUP = "Many workloads that need no change"
 FORKS = (5, 20)
+IN_PROCESS = "in process"
 PING = {"name": "ping", "ansible.builtin.ping": {}}
 DEBUG = {"name": "debug", "ansible.builtin.debug": {"msg": "nothing"}}
 FLOORS = ("`debug`", "`ping`")
@@ -22,12 +23,53 @@ FLOORS = ("`debug`", "`ping`")
 
 @dataclass(frozen=True)
 class Way:
-    """One way of doing something to each of many: the task, the keywords of its play, and how many are done."""
+    """One way of doing something to each of many: the tasks, the keywords of their play, and how many are done."""
 
     label: str
-    task: Mapping[str, Any]
+    tasks: Sequence[Mapping[str, Any]]
     play: Mapping[str, Any]
     items: int
+
+
+@dataclass
+class Shape:
+    """Does the same to each of ``names`` in several ways: as loops in one task or, with ``forks``, as hosts.
+
+    ``forget`` and ``told`` empty the platform's log of requests and say what is in it. ``costs`` are the milliseconds
+    for each item, by the label of the way.
+    """
+
+    stage: Stage
+    group: str
+    names: list[str]
+    forget: Callable[[], None]
+    told: Callable[[], str]
+    forks: int | None = None
+    costs: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What this shape is called in a table."""
+        return "a loop" if self.forks is None else f"hosts, {self.forks} forks"
+
+    def go(self, way: Way) -> Figure:
+        """Measure one way: milliseconds for each item, with their ratio to the floors that were measured before."""
+        self.forget()
+        timed = self.run(way)
+        if timed.result.changed:
+            raise BenchFailure(f"{self.label}, {way.label}: {timed.result.changed} results say changed")
+        cost = self.costs[way.label] = 1000 * timed.seconds / way.items
+        floors = [] if way.label in FLOORS else [label for label in FLOORS if label in self.costs]
+        notes = [f"{way.items} items", *(f"{cost / self.costs[floor]:.2f} x {floor}" for floor in floors), self.told()]
+        text = "; ".join(note for note in notes if note)
+        return Figure(self.group, f"{self.label}: {way.label}", cost, "ms each", "", text)
+
+    def run(self, way: Way) -> TimedPlay:
+        """Go over the items in one way."""
+        names = self.names[: way.items]
+        if self.forks is None:
+            return self.stage.play([{**task, "loop": names} for task in way.tasks], play=way.play)
+        return self.stage.play(way.tasks, "--forks", str(self.forks), hosts=names, play=way.play)
 
 
 def measure(stage: Stage, sandbox: SandboxHandle, items: int, module_loop_items: int) -> list[Figure]:
@@ -37,58 +79,28 @@ def measure(stage: Stage, sandbox: SandboxHandle, items: int, module_loop_items:
     """
     names = [f"many-{number}" for number in range(items)]
     workload = sandbox.workload("{{ item }}", wait=False)
-    host_workload = sandbox.workload("{{ inventory_hostname }}")
     stage.play([workload_task(workload, loop=names)])
-    # The floors first: `debug` is ansible's own cost of a task, `ping` that of sending and starting any module.
-    loops = (
-        Way("`debug`", DEBUG, {}, items),
-        Way("`ping`", PING, {}, module_loop_items),
-        Way("in process", workload_task(sandbox.workload("{{ item }}")), {}, items),
-        Way("as module", workload_task(sandbox.workload("{{ item }}")), AS_MODULE, module_loop_items),
-    )
-    figures = _loops(stage, sandbox, names, loops)
-    hosts = (
-        Way("`debug`", DEBUG, {}, items),
-        Way("`ping`", PING, {}, items),
-        Way("in process", workload_task(host_workload), {}, items),
-        Way("as module", workload_task(host_workload), AS_MODULE, items),
-    )
-    for forks in FORKS:
-        figures += _hosts(stage, sandbox, names, hosts, forks)
-    return figures
 
+    def told() -> str:
+        counted, logins = requests_of(sandbox)
+        return f"{sum(counted.values())} requests, {logins} logins" if counted else ""
 
-def _loops(stage: Stage, sandbox: SandboxHandle, names: list[str], ways: tuple[Way, ...]) -> list[Figure]:
-    costs: dict[str, float] = {}
     figures = []
-    for way in ways:
-        sandbox.forget_requests()
-        timed = stage.play([{**way.task, "loop": names[: way.items]}], play=way.play)
-        costs[way.label] = 1000 * timed.seconds / way.items
-        figures.append(_figure("a loop", way, costs, sandbox, timed.result.changed))
+    for forks in (None, *FORKS):
+        shape = Shape(stage, GROUP, names, sandbox.forget_requests, told, forks)
+        task = workload_task(sandbox.workload(item_of(shape)))
+        in_a_loop = module_loop_items if forks is None else items
+        # The floors first: `debug` is ansible's own cost of a task, `ping` that of sending and starting any module.
+        ways = (
+            Way("`debug`", [DEBUG], {}, items),
+            Way("`ping`", [PING], {}, in_a_loop),
+            Way(IN_PROCESS, [task], {}, items),
+            Way("as module", [task], AS_MODULE, in_a_loop),
+        )
+        figures += [shape.go(way) for way in ways]
     return figures
 
 
-def _hosts(stage: Stage, sandbox: SandboxHandle, names: list[str], ways: tuple[Way, ...], forks: int) -> list[Figure]:
-    costs: dict[str, float] = {}
-    figures = []
-    for way in ways:
-        sandbox.forget_requests()
-        timed = stage.play([way.task], "--forks", str(forks), hosts=names[: way.items], play=way.play)
-        costs[way.label] = 1000 * timed.seconds / way.items
-        figures.append(_figure(f"hosts, {forks} forks", way, costs, sandbox, timed.result.changed))
-    return figures
-
-
-def _figure(shape: str, way: Way, costs: Mapping[str, float], sandbox: SandboxHandle, changed: int) -> Figure:
-    """Return the milliseconds per item with their ratio to the floors that were measured before."""
-    if changed:
-        raise BenchFailure(f"{shape}, {way.label}: {changed} results say changed")
-    counted, logins = requests_of(sandbox)
-    cost = costs[way.label]
-    notes = [f"{way.items} items"]
-    floors = [] if way.label in FLOORS else [label for label in FLOORS if label in costs]
-    notes += [f"{cost / costs[floor]:.2f} x {floor}" for floor in floors]
-    if counted:
-        notes.append(f"{sum(counted.values())} requests, {logins} logins")
-    return Figure(GROUP, f"{shape}: {way.label}", cost, "ms each", "", "; ".join(notes))
+def item_of(shape: Shape) -> str:
+    """Return the template of one of the names."""
+    return "{{ item }}" if shape.forks is None else "{{ inventory_hostname }}"

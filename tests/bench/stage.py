@@ -47,10 +47,13 @@ class TaskTime:
 
 @dataclass(frozen=True)
 class TimedPlay:
-    """How a play ended, and the times of its tasks."""
+    """How a play ended, and the times of its tasks. Memory is the most that was resident, in KiB: of ansible-playbook
+    itself, and of the largest process that it started."""
 
     result: PlayResult
     times: tuple[TaskTime, ...]
+    parent_kib: int
+    largest_child_kib: int
 
     @property
     def seconds(self) -> float:
@@ -102,8 +105,8 @@ class Stage:
         result = running.wait(PLAY_SECONDS)
         if result.rc != 0 and not may_fail:
             raise BenchFailure(f"a play failed:\n{(result.stdout + result.stderr)[:_SHOWN_CHARACTERS]}")
-        lines = times.read_text(encoding="utf-8").splitlines()
-        return TimedPlay(result, tuple(TaskTime(**json.loads(line)) for line in lines))
+        *tasks_told, memory = map(json.loads, times.read_text(encoding="utf-8").splitlines())
+        return TimedPlay(result, tuple(TaskTime(**entry) for entry in tasks_told), **memory)
 
 
 def workload_task(parameters: Mapping[str, Any], module: str = "vllm_workload", **keywords: Any) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
 import subprocess
 import sys
 import urllib.parse
@@ -19,10 +18,12 @@ from typing import Any
 from support.needs import missing
 from support.sandbox import until
 
+from gpuops_cluster import binaries
 from gpuops_cluster.api import MERGE, Api, Identity
 from gpuops_cluster.audit import AuditLog, is_write
 from gpuops_cluster.cleaning import clean
 from gpuops_cluster.etcd import compact
+from gpuops_cluster.failure import ClusterError
 from gpuops_cluster.kubelet.statuses import now
 from gpuops_cluster.leaderworkerset import are_served, create_definitions
 from gpuops_cluster.objects import CLAIM, NAMESPACE, path_of
@@ -39,9 +40,13 @@ __all__ = ["CLAIM", "IMAGE", "NAMESPACE", "PODS", "ClusterHandle", "need_cluster
 
 
 def need_cluster() -> None:
-    """Stop the test unless the cluster's programs are there or can be built."""
-    if shutil.which("go") is None:
-        missing("go, to build the test cluster: install Go 1.26 or newer (go.dev/doc/install) and put it on PATH")
+    """Stop the test unless the cluster's programs are there or can be built (then it builds them: some minutes)."""
+    try:
+        binaries.build()
+    except ClusterError as error:
+        if error.code == binaries.GO_IS_MISSING:
+            missing(str(error))
+        raise
 
 
 class ClusterHandle:
@@ -93,6 +98,9 @@ class ClusterHandle:
     def unique_name(self, prefix: str = "w") -> str:
         """Return a workload name that no test of this run has had."""
         return f"{prefix}-{next(self._numbers)}"
+
+    def needs_played_pods(self) -> None:
+        """Skip the test where pods do not live as their image says (a cluster of the user's)."""
 
     # Users
 

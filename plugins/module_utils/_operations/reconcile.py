@@ -72,7 +72,9 @@ class Reconciler:
         spec = self._with_kept_fabric(spec, live)
         plan = plan_workload(_with_live_replicas(spec, live), self._platform.traits)
         rendered = self._platform.render(plan)
-        self.outcome.plan = dataclasses.replace(plan, decisions=(*plan.decisions, *rendered.decisions))
+        # What the platform decides under the same name is the last word.
+        decisions = {decision.name: decision for decision in (*plan.decisions, *rendered.decisions)}
+        self.outcome.plan = dataclasses.replace(plan, decisions=tuple(decisions.values()))
         self.outcome.findings += [*plan.findings, *rendered.findings]
         self.outcome.after = self._platform.shown(rendered.body)
         self.outcome.plan_hash = body_hash(self._platform.comparable(rendered.body), rendered.replica_paths)

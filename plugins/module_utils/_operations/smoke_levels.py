@@ -21,7 +21,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.smoke
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.watch import running_pods
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     DEGRADED,
+    LEADER_NOT_READY,
     NO_ANSWER_IN_TIME,
+    NOT_REACHABLE_FROM_HERE,
     RUNNING,
     HttpAnswer,
     Unreachable,
@@ -130,11 +132,11 @@ def unauthorized(answer: HttpAnswer, path: str, name: str) -> Finding | None:
     """Return the finding on an answer that refuses the caller, or ``None``."""
     if answer.status not in (401, 403):
         return None
-    hint = "Give `endpoint_token` (the token of somebody who may use this endpoint)."
+    hint = "Give `endpoint_token` (the token of somebody who may use this endpoint, or vLLM's API key)."
     if answer.credential != "no token":
         hint = (
-            "The token that was sent is not accepted there: check who `serving.access` lets in, or give another "
-            "`endpoint_token`."
+            "The token that was sent is not accepted there: check who `serving.access` lets in (or vLLM's API key), or "
+            "give another `endpoint_token`."
         )
     return Finding(
         ERROR,
@@ -146,7 +148,13 @@ def unauthorized(answer: HttpAnswer, path: str, name: str) -> Finding | None:
 
 
 def unreachable(error: Unreachable, path: str, name: str, time_limit: float) -> Finding:
-    """Return the finding on a leader that did not answer. ``time_limit`` in seconds."""
+    """Return the finding on a leader that did not answer: a warning where that says nothing about the model.
+    ``time_limit`` in seconds."""
+    if error.cause == NOT_REACHABLE_FROM_HERE:
+        hint = "Levels from L1 on stay unknown: this says nothing about the model itself."
+        return Finding(WARNING, error.cause, error.reason, hint, name)
+    if error.cause == LEADER_NOT_READY:
+        return Finding(WARNING, error.cause, error.reason, "Its replica serves nobody at present.", name)
     if error.cause != NO_ANSWER_IN_TIME:
         return Finding(ERROR, error.cause, f"{path}: {error.reason}", "", name)
     if path == MODELS_PATH:

@@ -53,6 +53,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.finding 
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
+# What came of a request to the leaders: of each that was asked, its answer or why there is none.
+Outcomes = list[HttpAnswer | Unreachable]
+
 # Seconds for the engine to say how many ranks it has: it answers from memory.
 _WORLD_SIZE_LIMIT = 10.0
 
@@ -94,6 +97,7 @@ class _SmokeTest:
         self._models: tuple[ServedModel, ...] = ()
         self._answer: Answer | None = None
         self._proven = 0
+        self._is_by_leader = False
 
     def run(self) -> SmokeVerdict:
         """Go through the levels that were asked for."""
@@ -150,13 +154,17 @@ class _SmokeTest:
         if isinstance(answers, Unreachable):
             return self._not_reached(answers, levels.MODELS_PATH)
         expected = self._options.served_names or self._engine.served_names
-        wrong: list[Finding] = []
+        found: list[Finding] = []
         for answer in answers:
-            models, findings = levels.model_findings(answer, expected, self._live.name)
+            if isinstance(answer, Unreachable):
+                found.append(self._not_answered(answer, levels.MODELS_PATH))
+                continue
+            models, findings = levels.model_findings(answer, expected, answer.leader or self._live.name)
             self._models = self._models or tuple(models)
-            wrong += findings
+            found += findings
             self._proven += not findings
-        self._findings += wrong
+        self._findings += found
+        wrong = errors_of(found)
         if wrong:
             return FAILED, wrong[0].evidence
         shown = ", ".join(f"{model.name} (max_model_len {model.max_model_len})" for model in self._models)
@@ -173,7 +181,7 @@ class _SmokeTest:
         self._proven = 0
         try:
             answers = self._ask_completion(path, model)
-            if any(levels.lacks_chat_template(answer) for answer in answers):
+            if any(levels.lacks_chat_template(answer) for answer in _answered(answers)):
                 path = levels.COMPLETIONS_PATH
                 answers = self._ask_completion(path, model)
             again = self._ask_completion(path, model) if self._judged(answers, path) else None
@@ -185,36 +193,49 @@ class _SmokeTest:
         self._proven = 0
         if not self._judged(again, path):
             return FAILED, errors_of(self._findings)[-1].evidence
-        text, second = (levels.read_completion(one[0], path, self._live.name)[0] for one in (answers, again))
+        text, leader = self._text_of(answers, path)
+        second, _leader = self._text_of(again, path, leader)
         self._answer = Answer(
             text=self._host.redactor.text(levels.shortened_answer(text)),
-            seconds=max(answer.seconds for answer in answers),
-            second_seconds=max(answer.seconds for answer in again),
+            seconds=max(answer.seconds for answer in _answered(answers)),
+            second_seconds=max(answer.seconds for answer in _answered(again)),
             repeatable=text == second,
             path=path,
             model=model,
         )
         return PASSED, f"answered in {self._answer.seconds:.2f} s, and again in {self._answer.second_seconds:.2f} s."
 
-    def _judged(self, answers: list[HttpAnswer], path: str) -> bool:
-        """Count the replicas that completed and keep what is wrong about the others; say whether all did."""
-        problems = [levels.read_completion(answer, path, self._live.name)[1] for answer in answers]
-        wrong = [problem for problem in problems if problem is not None]
-        self._findings += wrong
-        self._proven += len(answers) - len(wrong)
-        return not wrong
+    def _judged(self, answers: Outcomes, path: str) -> bool:
+        """Count the replicas that completed and keep what is wrong about the others; say whether nothing is."""
+        problems = [
+            self._not_answered(answer, path)
+            if isinstance(answer, Unreachable)
+            else levels.read_completion(answer, path, answer.leader or self._live.name)[1]
+            for answer in answers
+        ]
+        found = [problem for problem in problems if problem is not None]
+        self._findings += found
+        self._proven += len(answers) - len(found)
+        return not errors_of(found)
 
-    def _ask_completion(self, path: str, model: str) -> list[HttpAnswer]:
+    def _text_of(self, answers: Outcomes, path: str, leader: str | None = None) -> tuple[str, str]:
+        """Return a completion and who gave it: that of ``leader`` if it answered, else the first."""
+        given = _answered(answers)
+        chosen = next((answer for answer in given if answer.leader == leader), given[0])
+        return levels.read_completion(chosen, path, self._live.name)[0], chosen.leader
+
+    def _ask_completion(self, path: str, model: str) -> Outcomes:
         self._say(f"L2: asking {model} for a completion")
         body = levels.completion_request(path, model, self._options.prompt, self._options.max_tokens)
         return self._ask("POST", path, body, self._options.time_limit)
 
-    def _ask_until_routed(self) -> list[HttpAnswer] | Unreachable:
+    def _ask_until_routed(self) -> Outcomes | Unreachable:
         """Ask for the model list; while the route to the leader is not there yet, again for ``route_limit`` seconds."""
-        seen: list[list[HttpAnswer] | Unreachable] = []
+        seen: list[Outcomes | Unreachable] = []
 
-        def observe() -> list[HttpAnswer] | Unreachable:
-            if self._status.endpoint is None and seen:
+        def observe() -> Outcomes | Unreachable:
+            # An endpoint that came meanwhile, other pods than before.
+            if seen and isinstance(seen[-1], Unreachable):
                 self._status = self._platform.status(self._live, detail=True)
             try:
                 seen.append(self._ask("GET", levels.MODELS_PATH, None, self._options.time_limit))
@@ -222,8 +243,11 @@ class _SmokeTest:
                 seen.append(error)
             return seen[-1]
 
-        def describe(answers: list[HttpAnswer] | Unreachable) -> str:
-            told = answers.reason if isinstance(answers, Unreachable) else ", ".join(str(one.status) for one in answers)
+        def describe(answers: Outcomes | Unreachable) -> str:
+            told = ", ".join(
+                one.reason if isinstance(one, Unreachable) else str(one.status)
+                for one in ([answers] if isinstance(answers, Unreachable) else answers)
+            )
             return f"{self._live.name}: smoke test: L1: {levels.MODELS_PATH}: {told}"
 
         began = self._host.clock()
@@ -245,48 +269,42 @@ class _SmokeTest:
             answers = self._ask("GET", levels.WORLD_SIZE_PATH, None, min(_WORLD_SIZE_LIMIT, self._options.time_limit))
         except Unreachable as error:
             return WorldSize(None, error.reason)
-        return levels.read_world_size(answers)
+        return levels.read_world_size(_answered(answers))
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, time_limit: float) -> list[HttpAnswer]:
-        """Send one request to the leaders. A refusal of the collection itself (a token over http) is like no answer."""
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, time_limit: float) -> Outcomes:
+        """Send one request to the leaders; at least one answered. A refusal of the collection itself (a token over
+        http) is like no answer."""
         self._host.alive()
         try:
-            return self._platform.request_leaders(self._live, self._status, method, path, body, time_limit)
+            outcomes = list(self._platform.request_leaders(self._live, self._status, method, path, body, time_limit))
         except InterruptedByParent:
             raise
         except GpuopsError as error:
             raise Unreachable(
                 error.message, errors_of(error.findings)[0].cause if errors_of(error.findings) else "endpoint_refused"
             ) from error
+        self._is_by_leader = any(outcome.leader for outcome in outcomes)
+        return outcomes
 
     def _not_reached(self, error: Unreachable, path: str) -> tuple[str, str]:
-        if error.cause == NOT_REACHABLE_FROM_HERE:
-            self._findings.append(
-                Finding(
-                    WARNING,
-                    error.cause,
-                    error.reason,
-                    "Levels from L1 on stay unknown: this says nothing about the model itself.",
-                    self._live.name,
-                )
-            )
-            return UNKNOWN, error.reason
-        finding = levels.unreachable(error, path, self._live.name, self._options.time_limit)
+        """Judge a level for which no leader answered."""
+        finding = self._not_answered(error, path)
         self._findings.append(finding)
-        return FAILED, finding.evidence
+        return (UNKNOWN if error.cause == NOT_REACHABLE_FROM_HERE else FAILED), finding.evidence
+
+    def _not_answered(self, error: Unreachable, path: str) -> Finding:
+        return levels.unreachable(error, path, error.leader or self._live.name, self._options.time_limit)
 
     def _note_unproven_replicas(self) -> None:
-        if 0 < self._proven < self._layout.replicas:
-            self._findings.append(
-                Finding(
-                    INFO,
-                    "replicas_not_proven",
-                    f"{self._proven} of {self._layout.replicas} replicas were proven: one address "
-                    "stands for all of them, and whoever answers, answers.",
-                    "",
-                    self._live.name,
-                )
-            )
+        if not 0 < self._proven < self._layout.replicas:
+            return
+        proven = f"{self._proven} of {self._layout.replicas} replicas were proven"
+        if self._is_by_leader:
+            why = "the leaders of the others are not there, are not ready, or did not answer as they should."
+        else:
+            why = "one address stands for all of them, and whoever answers, answers."
+        severity = WARNING if self._is_by_leader else INFO
+        self._findings.append(Finding(severity, "replicas_not_proven", f"{proven}: {why}", "", self._live.name))
 
     def _timed(self, level: str, judge: Callable[[], tuple[str, str]]) -> LevelResult:
         began = self._host.clock()
@@ -297,8 +315,18 @@ class _SmokeTest:
         self._host.progress.say(f"{self._live.name}: smoke test: {text}")
 
 
-def _may_come(answers: list[HttpAnswer] | Unreachable) -> bool:
+def _answered(outcomes: Outcomes) -> list[HttpAnswer]:
+    """Return the answers, without the leaders that gave none."""
+    return [outcome for outcome in outcomes if isinstance(outcome, HttpAnswer)]
+
+
+def _may_come(outcomes: Outcomes | Unreachable) -> bool:
     """Say whether asking again may help: the route is not there yet."""
-    if isinstance(answers, Unreachable):
-        return answers.cause == ENDPOINT_UNREACHABLE
-    return any(answer.status in levels.ROUTE_NOT_READY for answer in answers)
+    if isinstance(outcomes, Unreachable):
+        return outcomes.cause == ENDPOINT_UNREACHABLE
+    return any(
+        outcome.cause == ENDPOINT_UNREACHABLE
+        if isinstance(outcome, Unreachable)
+        else outcome.status in levels.ROUTE_NOT_READY
+        for outcome in outcomes
+    )

@@ -371,7 +371,9 @@ class _Start:
             parts.append(f"{notable[0].cause}: {shortened(notable[0].evidence, 160)}")
         elif said(status) and status.phase != RUNNING:
             parts.append(shortened(said(status)[0], 160))
-        return f"{self.name}: {status.phase}: {', '.join(parts)}"
+        # Before everything has run once, some of it running is progress and no fault.
+        is_first_start = status.phase == DEGRADED and not self._history.ever_running and not self.replaced
+        return f"{self.name}: {INITIALIZING if is_first_start else status.phase}: {', '.join(parts)}"
 
     def _over(self, status: WorkloadStatus, budget: str, seconds: float, fact: str) -> Finding:
         """Return the finding on a spent budget, with the best explanation there is."""

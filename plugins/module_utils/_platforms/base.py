@@ -8,7 +8,7 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -223,13 +223,14 @@ class HttpAnswer:
     """The answer of a replica's leader. ``body`` is text, already decoded, at most 1 MiB.
 
     ``credential`` says in words which token was sent, never its value: ``no token``, ``endpoint_token``,
-    ``the platform's token``.
+    ``the platform's token``. ``leader`` is the pod that answered; empty where one address stands for all replicas.
     """
 
     status: int
     body: str
     seconds: float
     credential: str = "no token"
+    leader: str = ""
 
 
 class Platform(Protocol):
@@ -307,10 +308,11 @@ class Platform(Protocol):
         path: str,
         body: Mapping[str, Any] | None,
         time_limit: float,
-    ) -> list[HttpAnswer]:
-        """Send one HTTP request to the leader of each replica that can be reached from here (at least one).
+    ) -> Sequence[HttpAnswer | Unreachable]:
+        """Send one HTTP request to the leader of each replica and return what came of each: its answer, or why there is
+        none. At least one answered.
 
-        Raises ``Unreachable`` when no leader can be reached from here, with the reason.
+        Raises ``Unreachable`` when no leader did, with the reason.
         """
 
     def layout(self, live: LiveWorkload) -> ReplicaLayout:
@@ -324,24 +326,26 @@ class PlatformUnreachable(GpuopsError):
     """
 
 
-# Why no leader answered. The first says nothing about the model (it may serve well for others); the rest do.
+# Why a leader did not answer. The first says nothing about the model (it may serve well for others); the rest do.
 NOT_REACHABLE_FROM_HERE = "not_reachable_from_here"
 NO_ANSWER_IN_TIME = "no_answer_in_time"
 ENDPOINT_UNREACHABLE = "endpoint_unreachable"
 ENDPOINT_NOT_TRUSTED = "endpoint_not_trusted"
+LEADER_NOT_READY = "leader_not_ready"
 
 
 class Unreachable(Exception):
-    """No leader can be reached from here: the text says why, ``cause`` is one of the four words above, or the cause
-    of a finding of the platform itself.
+    """A leader did not answer: the text says why, ``cause`` is one of the words above, or the cause of a finding of the
+    platform itself. ``leader`` is the pod; empty where it is about all of them.
 
     ``not_reachable_from_here``: the endpoint is not external and there is no other way in; ``no_answer_in_time``: the
     connection stood, but no answer came within the time limit; ``endpoint_unreachable``: no address yet, refused,
     reset; asking again may help; ``endpoint_not_trusted``: not encrypted or its certificate not verified, so nothing
-    was sent.
+    was sent; ``leader_not_ready``: it says itself that it does not serve yet, so it was not asked.
     """
 
-    def __init__(self, reason: str, cause: str = ENDPOINT_UNREACHABLE) -> None:
+    def __init__(self, reason: str, cause: str = ENDPOINT_UNREACHABLE, leader: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.cause = cause
+        self.leader = leader

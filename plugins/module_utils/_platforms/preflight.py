@@ -55,7 +55,7 @@ class PreflightCheck:
 
     ``name`` says what (``permissions``, ``quota``); ``status`` is ``passed``, ``warning`` (it works, with less),
     ``failed`` (a workload as asked for would not run) or ``unknown`` (it could not be seen). ``cause`` is the stable
-    word of its finding.
+    word of its finding, which every warning and failure has.
     """
 
     name: str
@@ -73,7 +73,8 @@ class PreflightCheck:
         severity = _SEVERITY.get(self.status)
         if severity is None:
             return None
-        cause = self.cause or f"{self.name}_{'unknown' if self.status == UNKNOWN else 'insufficient'}"
+        # What is checked of several things has their names behind the first word: ``claim my-project-models``.
+        cause = self.cause or f"{self.name.partition(' ')[0]}_unknown"
         return Finding(severity, cause, self.evidence, self.hint, self.name)
 
 

@@ -79,7 +79,10 @@ def hash_environment(body: Mapping[str, Any], hashed: Callable[[str], bool] = la
 def _hashed_below(key: str, value: Any, hashed: Callable[[str], bool]) -> Any:
     if key in _VARIABLES and isinstance(value, (list, tuple)):
         return [_hashed_variable(entry, hashed) for entry in value]
-    if isinstance(value, Mapping):
+    # Most values are texts, and asking whether something is a Mapping takes long.
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (dict, Mapping)):
         return hash_environment(value, hashed)
     if isinstance(value, (list, tuple)):
         return [_hashed_below("", entry, hashed) for entry in value]
@@ -87,7 +90,7 @@ def _hashed_below(key: str, value: Any, hashed: Callable[[str], bool]) -> Any:
 
 
 def _hashed_variable(entry: Any, hashed: Callable[[str], bool]) -> Any:
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("value"), str):
+    if not isinstance(entry, (dict, Mapping)) or not isinstance(entry.get("value"), str):
         return entry
     name, value = str(entry.get("name")), entry["value"]
     if not hashed(name) or _HASHED.fullmatch(value):

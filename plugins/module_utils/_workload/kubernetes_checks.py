@@ -22,6 +22,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.kuberne
     memory_bytes,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
+    REQUIRED,
     KubernetesSpec,
     NetworkClient,
     WorkloadSpec,
@@ -36,6 +37,8 @@ _POD_AFFINITIES = ("podAffinity", "podAntiAffinity")
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _TERMS = "nodeSelectorTerms"
+# The label whose value is another one on every machine.
+_MACHINE = "kubernetes.io/hostname"
 # Names of the volumes that every pod has anyway.
 _OWN_VOLUMES = re.compile(r"shm|scratch|claim-\d+")
 
@@ -88,6 +91,13 @@ def _check_placement(spec: WorkloadSpec) -> None:
     ):
         if label is not None:
             check_qualified_name(label, option, "a label of machines")
+    apart = spec.pods > 1 and spec.placement.spread == REQUIRED
+    if apart and _MACHINE in (own.exclusive_topology, own.subgroup_topology):
+        raise OptionError.of(
+            "spread",
+            f"It keeps the pods of a replica on different machines, and the topology {_MACHINE} on the same one.",
+            "Use spread: preferred, or a topology of several machines.",
+        )
     if own.subgroup_size is None:
         if own.subgroup_topology is not None:
             raise OptionError.of(

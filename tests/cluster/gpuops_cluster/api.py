@@ -27,12 +27,12 @@ STRATEGIC = "application/strategic-merge-patch+json"
 
 @dataclass(frozen=True)
 class Identity:
-    """Where an API server is and who asks: paths of PEM files."""
+    """Where an API server is and who asks: paths of PEM files, or none where something on the way logs in."""
 
     url: str
-    authority: Path
-    certificate: Path
-    key: Path
+    authority: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
 
 
 class Api:
@@ -40,8 +40,9 @@ class Api:
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
-        context = ssl.create_default_context(cafile=str(identity.authority))
-        context.load_cert_chain(str(identity.certificate), str(identity.key))
+        context = ssl.create_default_context(cafile=identity.authority)
+        if identity.certificate is not None:
+            context.load_cert_chain(identity.certificate, identity.key)
         handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
         self._opener = urllib.request.build_opener(*handlers)
 

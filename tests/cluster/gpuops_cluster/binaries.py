@@ -36,6 +36,9 @@ RECIPE_VERSION = "1"
 # The lowest Go that all go.mod files name.
 OLDEST_GO = "1.26"
 
+# The exit status that says so.
+GO_IS_MISSING = 2
+
 KUBERNETES_VERSION = "v1.36.3"
 _STAMP = "k8s.io/component-base/version"
 _KUBERNETES_FLAGS = " ".join(
@@ -202,7 +205,7 @@ def _go_version() -> str:
     raise ClusterError(
         f"the test cluster is built with Go {OLDEST_GO} or newer (found: {found}): install Go as go.dev/doc/install "
         "says and put its bin folder on PATH; where the distribution's is new enough: apt-get install golang-go",
-        2,
+        GO_IS_MISSING,
     )
 
 

@@ -53,13 +53,18 @@ AT_ONCE = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0,
 
 
 def clean(api: Api) -> None:
+    """Remove what tests have left, and take back what they did to the machines."""
+    clean_namespaces(api)
+    _restore_machines(api)
+
+
+def clean_namespaces(api: Api) -> None:
     """Remove what tests have left in the test namespaces and beside them, and wait until it is gone."""
     for path in CLUSTER_WIDE:
         for entry in api.items(path):
             api.request("DELETE", f"{path.partition('?')[0]}/{entry['metadata']['name']}", AT_ONCE)
     # What a controller makes while its owner goes (a pod of a set that shrinks) is met in the next round.
     wait_until(lambda: not _remove_leftovers(api), "the test namespaces are empty", EMPTY_SECONDS)
-    _restore_machines(api)
 
 
 def _remove_leftovers(api: Api) -> bool:

@@ -21,7 +21,11 @@ from gpuops_cluster.objects import CLIENTS, NAMESPACE, NAMESPACES, TEST_USER
 from gpuops_cluster.processes import ADDRESS
 from gpuops_cluster.programs import Programs
 
-PORTS = ("etcd", "etcd_peer", "api", "controllers", "scheduler", "kubelet", "kwok", "lws_webhook", "lws_health")
+PORTS = (
+    *("etcd", "etcd_peer", "api", "controllers", "scheduler", "kubelet", "kwok", "lws_webhook", "lws_health"),
+    # Where port-forward leads; nothing listens there but what a test starts.
+    "forward",
+)
 CONTEXT = "gpuops-test"
 STAGES = Path(__file__).with_name("stages.yaml")
 PACKAGE_ROOT = Path(__file__).resolve().parents[1]
@@ -144,13 +148,20 @@ def kwok_configuration(layout: Layout) -> str:
     }
     configuration = {"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokConfiguration", "options": options}
     anything: dict[str, Any] = {"selector": {}}
-    # Exec runs on this machine, and port-forward leads to it: enough to try that requests arrive.
+    # Exec runs on this machine, and port-forward, to whatever port of whatever pod, leads to one port of it: enough to
+    # try that requests arrive.
     handlers = [
         {
             "apiVersion": "kwok.x-k8s.io/v1alpha1",
             "kind": "ClusterExec",
             "metadata": {"name": "everything"},
             "spec": {**anything, "execs": [{"local": {"workDir": str(layout.folder)}}]},
+        },
+        {
+            "apiVersion": "kwok.x-k8s.io/v1alpha1",
+            "kind": "ClusterPortForward",
+            "metadata": {"name": "everything"},
+            "spec": {**anything, "forwards": [{"target": {"port": layout.ports["forward"], "address": ADDRESS}}]},
         },
     ]
     return yaml.safe_dump_all([configuration, *handlers, *stages()], sort_keys=False)

@@ -27,12 +27,14 @@ class Users:
         self._api = api
         self._folder = folder
         self._folder.mkdir(exist_ok=True, mode=0o700)
-        self._authority = Authority(api.identity.authority.parent)
 
     def with_certificate(self, name: str, expired: bool = False) -> tuple[Path, Identity]:
         """Issue a client certificate for a user; return its kubeconfig and its files."""
-        pair = self._authority.issue(f"user-{name}", name, (CLIENTS,), expired=expired)
-        identity = Identity(self._api.identity.url, self._authority.path, pair.certificate, pair.key)
+        if self._api.identity.authority is None:
+            raise TypeError("this cluster's certificate authority is not ours")
+        authority = Authority(self._api.identity.authority.parent)
+        pair = authority.issue(f"user-{name}", name, (CLIENTS,), expired=expired)
+        identity = Identity(self._api.identity.url, authority.path, pair.certificate, pair.key)
         return write_kubeconfig(self._folder / f"{name}.kubeconfig", identity), identity
 
     def with_exec_plugin(self, name: str, credential: Path, program: str) -> Path:

@@ -117,6 +117,6 @@ def test_a_scaler_that_took_the_replicas_is_named(client: KubernetesClient, clus
     assert live is not None and "replicas" not in owned_part(live)["spec"]
     with pytest.raises(Refused) as refused:
         client.apply(DEPLOYMENTS, "my-llm", manifest)
-    (finding,) = conflicts(refused.value, "Deployment/my-llm")
+    (finding,) = conflicts(refused.value, "Deployment/my-llm", manifest, live)
     assert finding.object == "Deployment/my-llm.spec.replicas"
-    assert "their-scaler" in finding.evidence
+    assert "held by their-scaler (by scale) since 20" in finding.evidence

@@ -69,14 +69,14 @@ def applied(cluster: ClusterHandle, workload: RenderedWorkload, namespace: str =
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_the_api_server_takes_every_object(cluster: ClusterHandle, name: str) -> None:
+def test_the_api_server_takes_every_object(cluster_server: ClusterHandle, name: str) -> None:
     for key, manifest in objects_of(SERVED[name]).items():
-        status, answer = send(cluster, key, manifest, dry_run=True)
+        status, answer = send(cluster_server, key, manifest, dry_run=True)
         assert status in (200, 201), answer["message"]
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_namespaces_of_the_level_that_the_plan_names_take_the_pods(cluster: ClusterHandle, name: str) -> None:
+def test_namespaces_of_the_level_that_the_plan_names_take_the_pods(cluster_server: ClusterHandle, name: str) -> None:
     _kind, changes = VARIANTS[name]
     level = needed_level(spec_of(**changes))
     for pod in dry_run_pods(SERVED[name]):
@@ -85,7 +85,9 @@ def test_namespaces_of_the_level_that_the_plan_names_take_the_pods(cluster: Clus
             # The class and the account are not what is asked here.
             without_others["spec"].pop("priorityClassName", None)
             without_others["spec"].pop("serviceAccountName", None)
-            status, answer = cluster.api("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", without_others)
+            status, answer = cluster_server.api(
+                "POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", without_others
+            )
             takes = list(NAMESPACE_OF).index(of_level) >= list(NAMESPACE_OF).index(level)
             assert status == (201 if takes else 403), answer
 
@@ -182,6 +184,27 @@ def test_pods_of_one_replica_are_apart_and_those_of_several_share_machines(clust
         return [{pod["spec"]["nodeName"] for pod in pods if "nodeName" in pod["spec"]} for pods in replicas]
 
     until(machines, "all pods have a machine", good=lambda found: [len(one) for one in found] == [2, 2, 2, 2])
+
+
+def test_every_replica_has_a_topology_for_itself(cluster: ClusterHandle) -> None:
+    rack = "topology.gpuops.test/rack"
+    workload = rendered(
+        replicas=2,
+        image=IMAGE,
+        placement=PlacementSpec(spread="required"),
+        name="racks",
+        kubernetes=KubernetesSpec(exclusive_topology=rack),
+    )
+    applied(cluster, workload)
+    rack_of = {node["metadata"]["name"]: node["metadata"]["labels"][rack] for node in cluster.items("/api/v1/nodes")}
+
+    def racks() -> list[list[str]]:
+        replicas = pods_by_replica(cluster, "racks").values()
+        machines = [{pod["spec"]["nodeName"] for pod in pods if "nodeName" in pod["spec"]} for pods in replicas]
+        return [sorted(rack_of[machine] for machine in one) for one in machines]
+
+    placed = until(racks, "all pods have a machine", good=lambda found: [len(one) for one in found] == [2, 2])
+    assert sorted(placed) == [["rack-1", "rack-1"], ["rack-2", "rack-2"]]
 
 
 def test_followers_and_the_leader_get_what_their_command_lines_name(cluster: ClusterHandle) -> None:

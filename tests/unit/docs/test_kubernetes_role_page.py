@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ HEAD = f"""\
 #   kubectl apply -f kubernetes-role.yml
 ---
 apiVersion: v1
+kind: List
+items:
+"""
+ACCOUNT = f"""\
+apiVersion: v1
 kind: ServiceAccount
 metadata:
   name: {ROLE_NAME}
@@ -61,22 +67,23 @@ def rules(manifest: dict[str, Any]) -> str:
     return text
 
 
-def granted(manifest: dict[str, Any]) -> str:
-    """Return a role with its binding as YAML."""
+def granted(manifest: dict[str, Any]) -> list[str]:
+    """Return a role and its binding as YAML."""
     kind, namespace = manifest["kind"], manifest["metadata"].get("namespace")
     place = f"  namespace: {namespace}\n" if namespace else ""
     head = f"apiVersion: {manifest['apiVersion']}\nkind: {{kind}}\nmetadata:\n  name: {ROLE_NAME}\n{place}"
-    return (
-        f"---\n{head.format(kind=kind)}{rules(manifest)}"
-        f"---\n{head.format(kind=f'{kind}Binding')}"
+    return [
+        f"{head.format(kind=kind)}{rules(manifest)}",
+        f"{head.format(kind=f'{kind}Binding')}"
         f"roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: {kind}\n  name: {ROLE_NAME}\n"
-        f"subjects:\n  - kind: ServiceAccount\n    name: {ROLE_NAME}\n    namespace: {NAMESPACE}\n"
-    )
+        f"subjects:\n  - kind: ServiceAccount\n    name: {ROLE_NAME}\n    namespace: {NAMESPACE}\n",
+    ]
 
 
 def page() -> str:
-    """Return the file as it has to be."""
-    return HEAD + granted(role_manifest(NAMESPACE)) + granted(cluster_role_manifest())
+    """Return the file as it has to be: one document, since the gates take no more."""
+    objects = [ACCOUNT, *granted(role_manifest(NAMESPACE)), *granted(cluster_role_manifest())]
+    return HEAD + "".join(f"  - {textwrap.indent(text, ' ' * 4)[4:]}" for text in objects)
 
 
 def test_the_file_grants_what_the_client_asks_for() -> None:
@@ -86,7 +93,7 @@ def test_the_file_grants_what_the_client_asks_for() -> None:
 
 
 def test_the_text_is_the_manifests() -> None:
-    documents = list(yaml.safe_load_all(page()))
+    documents = yaml.safe_load(page())["items"]
     assert [document["kind"] for document in documents] == [
         "ServiceAccount",
         "Role",

@@ -22,6 +22,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.workload
     workload_arguments,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import KubernetesConnection
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.authentication import (
+    LOWEST_PACKAGE,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.plain import to_plain
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
@@ -33,6 +36,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec im
     SecretReference,
     ServiceSpec,
 )
+from support.modules import REPOSITORY
 
 BASE: dict[str, Any] = {
     "platform": "kubernetes",
@@ -312,3 +316,10 @@ def test_a_value_that_is_no_text_is_refused_by_name(changes: dict[str, Any], opt
     with pytest.raises(OptionError) as caught:
         read_workload(validated(**changes))
     assert caught.value.findings[0].object == option
+
+
+def test_the_oldest_client_that_works_is_the_same_everywhere() -> None:
+    needed = (REPOSITORY / "meta" / "ee-requirements.txt").read_text(encoding="utf-8")
+    assert f"\nkubernetes>={LOWEST_PACKAGE}\n" in needed
+    documented = (REPOSITORY / "plugins" / "doc_fragments" / "_connection.py").read_text(encoding="utf-8")
+    assert f"  - kubernetes >= {LOWEST_PACKAGE} (" in documented

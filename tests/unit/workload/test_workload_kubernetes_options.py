@@ -209,6 +209,12 @@ def test_what_the_cluster_would_refuse_later_is_refused(option: str, options: di
     ] == (option)
 
 
+def test_pods_cannot_be_apart_and_on_one_machine() -> None:
+    own = KubernetesSpec(exclusive_topology="kubernetes.io/hostname")
+    assert refused(kubernetes=own, placement=PlacementSpec(spread="required"))[0] == "spread"
+    assert on_kubernetes(kubernetes=own).spec.kubernetes is own
+
+
 @pytest.mark.parametrize(("pods", "size"), [(2, 1), (2, 2), (4, 2), (5, 2), (3, 2)])
 def test_subgroups_fill_the_group_with_or_without_the_leader(pods: int, size: int) -> None:
     own = KubernetesSpec(subgroup_size=size, subgroup_topology="rack")

@@ -17,6 +17,11 @@ from typing import Any
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import KubernetesConnection
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes import refusals
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.ownership import FIELD_MANAGER
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.port_forward import (
+    NotForwarded,
+    open_channel,
+    send_through,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.refusals import (
     Call,
     NotServed,
@@ -28,13 +33,19 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     Resource,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.sender import (
+    JSON,
+    USER_AGENT,
     HttpRequest,
     Sender,
     Stream,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import BUSY_STATUSES, Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import mapping, mappings
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transport import HttpError, HttpReply
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transport import (
+    UNTRUSTED_ANSWER_BYTES,
+    HttpError,
+    HttpReply,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError, OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
@@ -224,6 +235,48 @@ class KubernetesClient:
         if reply.status != 200:
             raise refusals.refusal(reply, call, self.host.redactor)
         return reply.text()
+
+    def ask_pod(
+        self, pod: str, port: int, method: str, path: str, body: Mapping[str, Any] | None, time_limit: float
+    ) -> HttpReply:
+        """Send an HTTP request once to a port of a pod by way of the API server and return the pod's answer.
+
+        No credentials reach the pod. ``time_limit`` is in seconds, for all of it. Raises ``HttpError`` where no
+        answer came, ``Refused`` where the API server itself says no.
+        """
+        call = Call("create" if method == "POST" else "get", PODS, self.namespace, pod, "proxy")
+        target = f"{PODS.path(self.namespace, f'{pod}:{port}', 'proxy')}{path}"
+        request = HttpRequest(method, target, {}, None if body is None else dict(body))
+        reply = self._sender.exchange(request, self._retry.time_limit(time_limit), UNTRUSTED_ANSWER_BYTES)
+        if refusals.is_own(reply):
+            raise refusals.refusal(reply, call, self.host.redactor)
+        return reply
+
+    def ask_pod_by_kubelet(
+        self,
+        pod: str,
+        port: int,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        time_limit: float,
+        token: str | None,
+    ) -> HttpReply:
+        """Do the same through the kubelet (port-forward), with a bearer token for the pod where one is given."""
+        limit = self._retry.time_limit(time_limit)
+        headers = {"Accept": JSON, "User-Agent": USER_AGENT, **({"Content-Type": JSON} if body is not None else {})}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        content = None if body is None else json.dumps(body).encode("utf-8")
+        access = self._sender.access
+        try:
+            channel = open_channel(access, PODS.path(self.namespace, pod, "portforward"), port, limit)
+        except NotForwarded as error:
+            if error.reply.status == 401:
+                raise access.not_taken() from None
+            call = Call("create", PODS, self.namespace, pod, "portforward")
+            raise refusals.refusal(error.reply, call, self.host.redactor) from None
+        return send_through(channel, f"{pod}:{port}", method, path, headers, content, UNTRUSTED_ANSWER_BYTES)
 
     def serves(self, resource: Resource) -> bool:
         """Say whether the cluster serves a kind of object; asked once for each group."""

@@ -84,7 +84,10 @@ def _object(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cleaned(value: Any) -> Any:
     """Return plain data without nulls, its quantities in their one form."""
-    if isinstance(value, Mapping):
+    # Most values are texts, and asking whether something is a Mapping takes long.
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (dict, Mapping)):
         return {key: _field(key, item) for key, item in value.items() if item is not None}
     if isinstance(value, (list, tuple)):
         return [_cleaned(item) for item in value if item is not None]
@@ -101,7 +104,7 @@ def _variable(entry: Any) -> Any:
 def _field(key: str, value: Any) -> Any:
     if key == _QUANTITY:
         return normal_quantity(value)
-    if key in _QUANTITIES and isinstance(value, Mapping):
+    if key in _QUANTITIES and isinstance(value, (dict, Mapping)):
         return {name: normal_quantity(amount) for name, amount in value.items() if amount is not None}
     if key == "emptyDir" and isinstance(value, Mapping):
         # The ordinary medium, which some kinds of objects give back as nothing.

@@ -47,10 +47,16 @@ def managers(live: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(str(entry.get("manager")) for entry in entries if not _applies(entry, FIELD_MANAGER)))
 
 
-def conflicts(refused: Refused, key: str, manifest: Mapping[str, Any] | None = None) -> list[Finding]:
-    """Return who holds the fields that an apply was refused for: one finding (``field_held_by_another``) for each,
-    its object our path below ``key``. A refusal for another reason keeps its own findings."""
-    return field_conflicts(refused.details, key, manifest) or refused.findings
+def conflicts(
+    refused: Refused,
+    key: str,
+    manifest: Mapping[str, Any] | None = None,
+    live: Mapping[str, Any] | None = None,
+) -> list[Finding]:
+    """Return who holds the fields that an apply was refused for, and with ``live`` since when: one finding
+    (``field_held_by_another``) for each, its object our path below ``key``. A refusal for another reason keeps its
+    own findings."""
+    return field_conflicts(refused.details, key, manifest, live) or refused.findings
 
 
 def _applies(entry: Mapping[str, Any], manager: str) -> bool:

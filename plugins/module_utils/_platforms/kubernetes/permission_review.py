@@ -20,6 +20,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     Permission,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.resources import (
+    ALL_PODS,
     NAMESPACES,
     RULES_REVIEWS,
     Resource,
@@ -42,6 +43,19 @@ def missing_permissions(
     ]
     needed = [row for row in missing if row.needed or row.resource in needed_too]
     return needed, [row for row in missing if row not in needed]
+
+
+def in_words(rows: Sequence[Permission]) -> list[str]:
+    """Return permissions by kind, each with all its verbs: ``get, list storageclasses``."""
+    verbs: dict[tuple[Resource, str | None], list[str]] = {}
+    for row in rows:
+        verbs.setdefault((row.resource, row.subresource), []).append(row.verb)
+    return [
+        f"{', '.join(known)} {resource.plural}"
+        + (f"/{subresource}" if subresource else "")
+        + (" of all namespaces" if resource is ALL_PODS else "")
+        for (resource, subresource), known in verbs.items()
+    ]
 
 
 def covers(rule: Rule, row: Permission) -> bool:

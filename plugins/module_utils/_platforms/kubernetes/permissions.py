@@ -63,6 +63,10 @@ def _rows(resource: Resource, verbs: str, purpose: str, needed: bool = True) -> 
     return tuple(Permission(verb, resource, purpose, needed) for verb in verbs.split())
 
 
+def _subrows(resource: Resource, verbs: str, subresource: str, purpose: str) -> tuple[Permission, ...]:
+    return tuple(Permission(verb, resource, purpose, False, subresource) for verb in verbs.split())
+
+
 # A server-side apply that creates an object needs `create` beside `patch`.
 _APPLIED = "get list watch create patch delete"
 
@@ -72,6 +76,10 @@ PERMISSIONS: tuple[Permission, ...] = (
     *_rows(SERVICES, "get list create patch delete", "give the workload its address"),
     *_rows(PODS, "get list watch", "see how the workload's pods are"),
     Permission("get", PODS, "read why a pod ended", needed=False, subresource="log"),
+    *_subrows(PODS, "get create", "proxy", "ask the leaders what they serve (smoke test)"),
+    *_subrows(
+        PODS, "get create", "portforward", "ask leaders with an API key, or past a network that blocks pods/proxy"
+    ),
     *_rows(PODS, "create", "have a pod checked by admission before anything is changed (dry run only)", needed=False),
     *_rows(EVENTS, "list watch", "say why pods do not start", needed=False),
     *_rows(REPLICA_SETS, "list", "say why pods are not created", needed=False),

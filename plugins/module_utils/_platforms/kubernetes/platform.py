@@ -17,7 +17,8 @@ from typing import Any
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     DELETING,
     FAILED,
-    NOT_REACHABLE_FROM_HERE,
+    RUNNING,
+    STOPPED,
     AppliedRecord,
     ChangeRules,
     HttpAnswer,
@@ -44,6 +45,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     choose_controller,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.layout import read_layout
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.leaders import Leaders
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.marks import record_text_of
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.objects import (
     Object,
@@ -87,6 +89,7 @@ class KubernetesPlatform:
         self._verify_cluster()
         self._objects = WorkloadObjects(self._client)
         self._writer = Writer(self._client, self._objects, host, connection.kubernetes.force_conflicts)
+        self._leaders = Leaders(self._client, connection.endpoint.token)
         self._live: dict[str, Mapping[str, Object]] = {}
         self._kinds: dict[str, str] = {}
         self._restarted: dict[str, bool] = {}
@@ -120,7 +123,12 @@ class KubernetesPlatform:
         others = [key for key in (record.body if record is not None else ()) if key != found.main]
         objects = {**found.objects, **{key: entry for key in others if (entry := self._objects.get(key)) is not None}}
         self._live[name], self._kinds[name] = objects, found.kind
-        return observe.live_workload(name, found.kind, objects, record)
+        live = observe.live_workload(name, found.kind, objects, record)
+        if not live.managed or live.phase in (DELETING, RUNNING, STOPPED):
+            return live
+        # The controllers' own counts lag behind the pods: something may serve already.
+        pods = self._objects.pods(name)
+        return dataclasses.replace(live, phase=observe.workload_status(live, objects, pods, []).phase)
 
     def check(self, plan: Plan) -> list[Finding]:
         """Return what the cluster cannot do of ``plan``."""
@@ -221,11 +229,10 @@ class KubernetesPlatform:
         path: str,
         body: Mapping[str, Any] | None,
         time_limit: float,
-    ) -> list[HttpAnswer]:
-        """Raise ``Unreachable``: there is no way to the leaders yet in this release."""
-        raise Unreachable(
-            "this release does not send requests to pods of plain Kubernetes yet.", NOT_REACHABLE_FROM_HERE
-        )
+    ) -> list[HttpAnswer | Unreachable]:
+        """Send one request to every replica's leader, by the API server. Raises ``Unreachable``."""
+        self._host.alive()
+        return self._leaders.request(status, method, path, body, time_limit)
 
     def layout(self, live: LiveWorkload) -> ReplicaLayout:
         """Return what the pods run, read from the live workload's body (pure)."""

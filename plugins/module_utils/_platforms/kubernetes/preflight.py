@@ -36,6 +36,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     used_gpus,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.permission_review import (
+    in_words as permissions_in_words,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.permission_review import (
     missing_permissions,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.permissions import ROLE_PAGE
@@ -79,20 +82,12 @@ class Preflight:
 
     def checks(self, needs: PreflightNeeds) -> list[PreflightCheck]:
         """Return all checks, those that others rest on first. Raises where the API server cannot be reached."""
-        return [
-            self._api(),
-            self._trust(),
-            self._credentials(),
-            *self._namespace(),
-            self._permissions(needs),
-            self._controller(needs),
-            self._service_monitors(),
-            self._quota(needs),
-            self._storage(needs),
-            *(self._claim(claim, needs) for claim in needs.claims),
-            self._gpus(needs),
-            self._priority_classes(),
-        ]
+        checks = [self._api(), self._trust(), self._credentials(), *self._namespace()]
+        is_there = not any(check.status == FAILED for check in checks)
+        checks += [self._permissions(needs), self._controller(needs), self._service_monitors()]
+        if is_there:
+            checks += [self._quota(needs), *(self._claim(claim, needs) for claim in needs.claims)]
+        return [*checks, self._storage(needs), self._gpus(needs), self._priority_classes()]
 
     def _api(self) -> PreflightCheck:
         version = self._client.version()
@@ -149,11 +144,14 @@ class Preflight:
         wanted = (LEADERWORKERSETS,) if needs.pods > 1 else ()
         needed, optional = missing_permissions(self._client, unserved, wanted)
         if needed:
-            evidence = f"not permitted: {', '.join(row.words for row in needed)}."
+            evidence = f"not permitted: {'; '.join(permissions_in_words(needed))}."
             return PreflightCheck("permissions", FAILED, evidence, _ROLE_HINT, "permission_denied")
         if optional:
-            lost = "; ".join(dict.fromkeys(f"{row.words}: to {row.purpose}" for row in optional))
-            evidence = f"everything that is needed is permitted; not permitted, and optional: {lost}."
+            purposes = {row.purpose: [one for one in optional if one.purpose == row.purpose] for row in optional}
+            lost = "; ".join(
+                f"to {purpose} ({'; '.join(permissions_in_words(rows))})" for purpose, rows in purposes.items()
+            )
+            evidence = f"everything that is needed is permitted. Optional, and not permitted: {lost}."
             return PreflightCheck("permissions", DOUBTFUL, evidence, _ROLE_HINT, "permission_optional_missing")
         return PreflightCheck("permissions", PASSED, "everything that the collection does is permitted.")
 

@@ -54,7 +54,7 @@ _TOO_LARGE = re.compile(
 # Server-side apply answers 500 for a manifest that does not fit the kind's schema; trying again does not help.
 _NO_SUCH_FIELD = re.compile(r"failed to create typed patch object \([^)]*\): (?P<text>.*)", re.DOTALL)
 _FIELD_OF_TEXT = re.compile(r"^(?:errors:\s*)?(?P<field>\.[^\s:]+): (?P<text>.*)", re.DOTALL)
-_HELD = re.compile(r'conflict with "(?P<manager>[^"]*)"(?: with subresource "(?P<subresource>[^"]*)")?(?P<more>.*)')
+_HELD = re.compile(r'conflict with "(?P<manager>[^"]*)"(?: with subresource "(?P<subresource>[^"]*)")?')
 
 _CONNECTION_HINTS = {
     transport.REFUSED: "Check the address (host, or the kubeconfig's server) and that the cluster is up.",
@@ -137,6 +137,11 @@ def refusal(reply: transport.HttpReply, call: Call, redactor: Redactor) -> Refus
     return Refused(_findings(code, reason, details, said, call), code, reason, details)
 
 
+def is_own(reply: transport.HttpReply) -> bool:
+    """Say whether an answer is the API server's own, where what is behind it may have answered."""
+    return reply.status >= 400 and _status_object(reply).get("kind") == "Status"
+
+
 def is_final(reply: transport.HttpReply) -> bool:
     """Say whether a 500 means that this request will never be taken, which most others do not."""
     if reply.status != 500:
@@ -173,28 +178,43 @@ def unreachable(error: transport.HttpError, what: str, address: str) -> GpuopsEr
     return kind.from_finding(finding)
 
 
-def field_conflicts(details: Mapping[str, Any], key: str, manifest: Mapping[str, Any] | None = None) -> list[Finding]:
-    """Return one finding for each field that another manager holds; its object is our path of the field."""
+def field_conflicts(
+    details: Mapping[str, Any],
+    key: str,
+    manifest: Mapping[str, Any] | None = None,
+    live: Mapping[str, Any] | None = None,
+) -> list[Finding]:
+    """Return one finding for each field that another manager holds; its object is our path of the field.
+
+    ``live`` is the object as it is: it says since when the field is held, which the refusal does not.
+    """
     findings = []
     for cause in mappings(details.get("causes")):
         if cause.get("reason") != "FieldManagerConflict":
             continue
-        message = str(cause.get("message") or "")
-        held = _HELD.search(message)
+        held = _HELD.search(str(cause.get("message") or ""))
         manager = held["manager"] if held else "another manager"
-        by = f"{manager} (by {held['subresource']})" if held and held["subresource"] else manager
-        since = held["more"].partition(" at ")[2] if held else ""
-        when = f" since {since}" if since else ""
+        subresource = held["subresource"] if held else None
+        by = f"{manager} (by {subresource})" if subresource else manager
+        since = _since(live, manager, subresource)
         findings.append(
             Finding(
                 ERROR,
                 "field_held_by_another",
-                f"this field is held by {by}{when} with another value.",
+                f"this field is held by {by}{f' since {since}' if since else ''} with another value.",
                 "Have that manager give it up, leave the option that sets it out, or take it with force_conflicts.",
                 our_path(key, str(cause.get("field") or ""), manifest),
             )
         )
     return findings
+
+
+def _since(live: Mapping[str, Any] | None, manager: str, subresource: str | None) -> str:
+    """Return when a manager wrote to an object last."""
+    for entry in mappings(mapping((live or {}).get("metadata")).get("managedFields")):
+        if entry.get("manager") == manager and (entry.get("subresource") or None) == subresource:
+            return str(entry.get("time") or "")
+    return ""
 
 
 def _findings(code: int, reason: str, details: Mapping[str, Any], said: str, call: Call) -> list[Finding]:

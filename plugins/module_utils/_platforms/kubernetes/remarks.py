@@ -8,6 +8,8 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.pod_security import (
     needed_level,
     security_findings,
@@ -25,12 +27,16 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.kuberne
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Decision, HttpProbe, Plan
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
     LEADER_READY,
+    NO_RESTART,
     NO_SPREAD,
     WorkloadSpec,
 )
 
 # Below it vLLM's own processes have been seen to fail (facts: floor of the sizes in public use).
 _LEAST_SHM = 2 * 1024**3
+# How LeaderWorkerSet (0.9, ``UniquePerReplica``) calls the headless Services of replicas; it takes one that is there
+# already for its own, and then no follower finds its leader.
+_OF_A_REPLICA = re.compile(r"(.+)-\d+")
 
 
 def check_kind(plan: Plan, kind: str) -> None:
@@ -70,8 +76,8 @@ def check_kind(plan: Plan, kind: str) -> None:
         )
 
 
-def decisions_of(plan: Plan, namespace: str) -> tuple[Decision, ...]:
-    """Return what Kubernetes decides besides the plan."""
+def decisions_of(plan: Plan, kind: str, namespace: str) -> tuple[Decision, ...]:
+    """Return what Kubernetes decides besides the plan, or otherwise (by the same name)."""
     spec = plan.spec
     own = spec.kubernetes
     grace = stop_grace(spec)
@@ -82,7 +88,7 @@ def decisions_of(plan: Plan, namespace: str) -> tuple[Decision, ...]:
             "one name for the leaders of all replicas, whatever runs them",
         ),
         Decision(
-            "shm_size",
+            "/dev/shm",
             own.shm_size or SHM_SIZE,
             "memory on /dev/shm at most; it counts against the pod's memory limit",
             "user" if own.shm_size else "plan",
@@ -104,6 +110,8 @@ def decisions_of(plan: Plan, namespace: str) -> tuple[Decision, ...]:
                 "restarts a server that hangs; generous, since that loads the whole model again",
             ),
         ]
+    if kind == DEPLOYMENTS:
+        decisions.append(Decision("restart_policy", NO_RESTART, "each Deployment restarts its own pod alone"))
     if spec.pods > 1 and spec.placement.spread != NO_SPREAD:
         reason = "pods of one replica on different machines, by pod anti-affinity"
         decisions.append(Decision("spread", spec.placement.spread, reason, "user"))
@@ -118,6 +126,11 @@ def findings_of(plan: Plan, kind: str) -> tuple[Finding, ...]:
     if shared is not None and memory_bytes(shared, "shm_size") < _LEAST_SHM:
         found = f"{shared} on /dev/shm is little: vLLM and NCCL fail to start or hang where it does not suffice."
         findings.append(Finding(WARNING, "shm_small", found, f"2Gi is the least in use, {SHM_SIZE} usual.", "shm_size"))
+    replica = _OF_A_REPLICA.fullmatch(spec.name)
+    if replica is not None:
+        found = f"a LeaderWorkerSet {replica[1]} would call the Service of one of its replicas {spec.name} too."
+        hint = f"Use another ending, or never a workload called {replica[1]} beside it."
+        findings.append(Finding(WARNING, "name_of_a_replica", found, hint, "name"))
     policy = spec.kubernetes.network_policy
     if policy is not None and not policy.clients:
         findings.append(
@@ -125,7 +138,7 @@ def findings_of(plan: Plan, kind: str) -> tuple[Finding, ...]:
                 WARNING,
                 "network_policy_without_clients",
                 "Nobody but the workload's own pods may call it.",
-                "Name the clients, those that read /metrics among them.",
+                "Name the clients, those that read /metrics and the control plane's machines (its proxy) among them.",
                 "network_policy.clients",
             )
         )

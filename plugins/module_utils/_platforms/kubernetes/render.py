@@ -64,7 +64,7 @@ def render(plan: Plan, kind: str, namespace: str) -> RenderedWorkload:
         name=spec.name,
         body=body,
         replica_paths=replica_paths(kind, body),
-        decisions=decisions_of(plan, namespace),
+        decisions=decisions_of(plan, kind, namespace),
         findings=findings_of(plan, kind),
     )
 

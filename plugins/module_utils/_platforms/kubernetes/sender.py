@@ -15,13 +15,14 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlencode
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms import transport
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import KubernetesConnection
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes import refusals
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.authentication import (
     Access,
     load_access,
@@ -48,12 +49,16 @@ class HttpRequest:
 
 
 class Stream:
-    """An answer that goes on. ``interrupt`` may be called by another thread; whoever reads then sees an end."""
+    """An answer that goes on. ``time_limit`` is how long nothing may come, in seconds; ``interrupt`` may be called by
+    another thread, and whoever reads then sees an end."""
 
     def __init__(self, response: Any, time_limit: float) -> None:
         self._response = response
         self._time_limit = time_limit
         self.status = int(response.status)
+        plain = self._socket()
+        if plain is not None:
+            plain.settimeout(time_limit)
 
     def lines(self) -> Iterator[bytes]:
         """Return each line as soon as it is complete. Raises ``HttpError`` when the connection breaks."""
@@ -67,20 +72,22 @@ class Stream:
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
             raise classified(error, self._time_limit) from None
 
-    def reply(self) -> HttpReply:
-        """Return what is left as one answer, for one that is no stream but a refusal."""
+    def reply(self, limit: int | None = None) -> HttpReply:
+        """Return what is left as one answer of at most ``limit`` bytes, for one that is no stream."""
         import urllib3.exceptions
 
         try:
-            return _reply(self._response, self._response.read())
+            content = self._response.read(None if limit is None else limit + 1)
+            if limit is not None and len(content) > limit:
+                raise HttpError(transport.TOO_LARGE, f"the answer is larger than {limit} bytes", True)
+            return _reply(self._response, content)
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
             raise classified(error, self._time_limit) from None
 
     def interrupt(self) -> None:
         """End a read that another thread waits in."""
-        connection = getattr(self._response, "connection", None)
-        plain = getattr(connection, "sock", None)
-        if isinstance(plain, socket.socket):
+        plain = self._socket()
+        if plain is not None:
             try:
                 # The socket below TLS: what another thread reads from must not be taken apart under its hands.
                 socket.socket.shutdown(plain, socket.SHUT_RDWR)
@@ -90,6 +97,10 @@ class Stream:
     def close(self) -> None:
         """Give the connection up."""
         self._response.close()
+
+    def _socket(self) -> socket.socket | None:
+        found = getattr(getattr(self._response, "connection", None), "sock", None)
+        return found if isinstance(found, socket.socket) else None
 
 
 class Sender:
@@ -113,20 +124,37 @@ class Sender:
         where the credentials are not taken.
         """
         started = time.monotonic()
-        response = self._authorized(request, time_limit, time_limit, True)
+        response = self._authorized(request, time_limit, whole=True)
         return _reply(response, response.data, time.monotonic() - started)
 
-    def stream(self, request: HttpRequest, connect_limit: float, read_limit: float) -> Stream:
-        """Begin to read an answer that goes on; ``read_limit`` is how long nothing may come, in seconds."""
-        return Stream(self._authorized(request, connect_limit, read_limit, False), read_limit)
+    def stream(self, request: HttpRequest, time_limit: float, read_limit: float) -> Stream:
+        """Begin to read an answer that goes on: it begins within ``time_limit``, and then nothing may come for
+        ``read_limit`` seconds."""
+        return Stream(self._authorized(request, time_limit, whole=False), read_limit)
 
-    def _authorized(self, request: HttpRequest, connect_limit: float, read_limit: float, whole: bool) -> Any:
+    def exchange(self, request: HttpRequest, time_limit: float, answer_limit: int) -> HttpReply:
+        """Send a request once to something behind the API server, which is not trusted; return the answer of either.
+
+        ``time_limit`` is in seconds, for the whole of it; ``answer_limit`` in bytes. Raises as ``send`` does; a 401
+        that is not the API server's own is an answer.
+        """
         access = self._access
-        response = _once(access, request, connect_limit, read_limit, whole)
+        reply = _whole(access, request, time_limit, answer_limit)
+        if reply.status != 401 or not refusals.is_own(reply):
+            return reply
+        access = self._renewed(access)
+        reply = _whole(access, request, time_limit, answer_limit)
+        if reply.status == 401 and refusals.is_own(reply):
+            raise access.not_taken()
+        return reply
+
+    def _authorized(self, request: HttpRequest, time_limit: float, whole: bool) -> Any:
+        access = self._access
+        response = _once(access, request, time_limit, whole)
         if response.status != 401:
             return response
         access = self._renewed(access)
-        response = _once(access, request, connect_limit, read_limit, whole)
+        response = _once(access, request, time_limit, whole)
         if response.status == 401:
             raise access.not_taken()
         return response
@@ -139,7 +167,7 @@ class Sender:
             return self._access
 
 
-def _once(access: Access, request: HttpRequest, connect_limit: float, read_limit: float, whole: bool) -> Any:
+def _once(access: Access, request: HttpRequest, time_limit: float, whole: bool) -> Any:
     """Return urllib3's response, its body read already where ``whole``."""
     import urllib3
 
@@ -157,13 +185,38 @@ def _once(access: Access, request: HttpRequest, connect_limit: float, read_limit
             url,
             body=content,
             headers=headers,
-            timeout=urllib3.Timeout(connect=connect_limit, read=read_limit),
+            timeout=urllib3.Timeout(connect=time_limit, read=time_limit),
             retries=False,
             redirect=False,
             preload_content=whole,
         )
     except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
-        raise classified(error, read_limit) from None
+        raise classified(error, time_limit) from None
+
+
+def _whole(access: Access, request: HttpRequest, time_limit: float, answer_limit: int) -> HttpReply:
+    """Return the whole answer; what comes in a trickle is cut off, too."""
+    end = time.monotonic() + time_limit
+    stream = Stream(_once(access, request, time_limit, whole=False), time_limit)
+    watchdog = threading.Timer(max(end - time.monotonic(), 0.0), stream.interrupt)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        reply = stream.reply(answer_limit)
+    except HttpError:
+        if time.monotonic() < end:
+            raise
+        raise _timed_out(time_limit) from None
+    finally:
+        watchdog.cancel()
+        stream.close()
+    if time.monotonic() >= end:
+        raise _timed_out(time_limit)
+    return replace(reply, seconds=time.monotonic() - end + time_limit)
+
+
+def _timed_out(time_limit: float) -> HttpError:
+    return HttpError(transport.TIMED_OUT, f"no answer within {time_limit:g} s", True, True)
 
 
 def _reply(response: Any, content: bytes, seconds: float = 0.0) -> HttpReply:

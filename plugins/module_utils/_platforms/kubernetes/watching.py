@@ -38,8 +38,9 @@ _FIRST_DELAY, _LONGEST_DELAY = 0.2, 5.0
 _REFUSALS = 3
 # Waits are cut into pieces of this many seconds, so that the end of ansible-playbook is noticed.
 _PIECE_SECONDS = 2.0
-# How long `close` waits for the threads; one that is just connecting ends by itself a little later.
-_CLOSE_SECONDS = 5.0
+# How long `close` waits for the threads. One whose request has no answer yet ends by itself when that comes or its time
+# is over; it does nothing more.
+_CLOSE_SECONDS = 2.0
 _GONE = 410
 
 

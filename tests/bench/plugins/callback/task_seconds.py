@@ -1,12 +1,14 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes when each task began and ended on each host into the file that ``TASK_SECONDS_FILE`` names."""
+"""Writes into the file that ``TASK_SECONDS_FILE`` names when each task began and ended on each host, and how much memory
+was used at the end."""
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import time
 from typing import Any
 
@@ -15,8 +17,8 @@ from ansible.plugins.callback import CallbackBase
 DOCUMENTATION = """
 name: task_seconds
 type: notification
-short_description: begin and end of every task as lines of JSON, for the bench
-description: Writes one line for each task on each host.
+short_description: begin and end of every task, and the memory of all, as lines of JSON, for the bench
+description: Writes one line for each task on each host, and one at the end.
 """
 
 
@@ -44,9 +46,16 @@ class CallbackModule(CallbackBase):
         """Write the times of a task that failed."""
         self._write(result)
 
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """Write the most memory (KiB) that this process had, and the largest of the processes that it started."""
+        who = {"parent_kib": resource.RUSAGE_SELF, "largest_child_kib": resource.RUSAGE_CHILDREN}
+        self._append({name: resource.getrusage(process).ru_maxrss for name, process in who.items()})
+
     def _write(self, result: Any) -> None:
         ended = time.time()
         host, task = result._host.get_name(), result._task
-        entry = {"task": task.get_name(), "host": host, "began": self._began[(host, task._uuid)], "ended": ended}
+        self._append({"task": task.get_name(), "host": host, "began": self._began[(host, task._uuid)], "ended": ended})
+
+    def _append(self, entry: dict[str, Any]) -> None:
         with open(os.environ["TASK_SECONDS_FILE"], "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")

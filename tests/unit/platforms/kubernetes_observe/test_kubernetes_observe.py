@@ -83,7 +83,7 @@ CASES: list[tuple[str, str, str, list[tuple[str, str]]]] = [
     ),
     ("lws_image_missing", INITIALIZING, INITIALIZING, [(ERROR, "image_pull_failed")]),
     ("deployment_oom", INITIALIZING, INITIALIZING, [(ERROR, "out_of_memory"), (ERROR, "crash_loop")]),
-    ("lws_no_program", PENDING, INITIALIZING, [(ERROR, "container_start_failed")]),
+    ("lws_no_program", PENDING, CREATING, [(ERROR, "container_start_failed")]),
     ("deployment_config_error", INITIALIZING, CREATING, [(ERROR, "run_as_root_refused")]),
     ("deployment_evicted", RUNNING, RUNNING, [(WARNING, "evicted")]),
     ("lws_unschedulable", PENDING, INITIALIZING, [(WARNING, "unschedulable")]),

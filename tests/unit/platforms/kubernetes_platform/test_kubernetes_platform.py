@@ -47,6 +47,9 @@ def created(api: ScriptedApi, **changes: Any) -> tuple[KubernetesPlatform, LiveW
     assert platform.find(NAME) is None
     rendered, record = rendered_by(platform, **changes)
     platform.create(rendered, record)
+    for key, entry in api.objects.items():
+        if key in (LWS, HEAD, WORKER):
+            entry["status"] = {"replicas": 1, "readyReplicas": 1, "updatedReplicas": 1}
     api.calls.clear()
     later = platform_over(api)
     live = later.find(NAME)
@@ -64,6 +67,13 @@ class TestFind:
         assert api.calls == [f"get {LWS}", f"get {SERVICE}"]
         assert live.managed and live.record == record
         assert platform.comparable(live.body) == record.body
+
+    def test_where_the_controller_lags_behind_the_pods_are_asked(self, api: ScriptedApi) -> None:
+        created(api)
+        api.objects[LWS]["status"] = {}
+        api.calls.clear()
+        assert platform_over(api).find(NAME) is not None
+        assert api.calls == [f"get {LWS}", f"get {SERVICE}", "list Pod"]
 
     def test_a_group_of_deployments_is_found_by_its_head(self, api: ScriptedApi) -> None:
         _platform, live, record = created(api, **deployments())
@@ -210,9 +220,9 @@ class TestRehearsal:
 
     def test_what_a_change_would_really_change(self, api: ScriptedApi) -> None:
         platform, live, _record = created(api)
-        same, _ = rendered_by(platform)
+        same = rendered_by(platform)[0]
         assert platform.rehearse(live, same, [f"{LWS}.spec"]).effective == frozenset()
-        other, _ = rendered_by(platform, image="registry.example.com/vllm-openai:v0.34.0")
+        other = rendered_by(platform, image="registry.example.com/vllm-openai:v0.34.0")[0]
         effective = platform.rehearse(live, other, [f"{LWS}.spec.leaderWorkerTemplate"]).effective
         assert effective is not None
         path = f"{LWS}.spec.leaderWorkerTemplate.leaderTemplate.spec.containers[vllm].image"

@@ -256,7 +256,9 @@ class TestDeployments:
         assert "controller: leaderworkerset" in finding.hint
 
     def test_says_what_it_cannot_do(self) -> None:
-        causes = causes_of(rendered(DEPLOYMENTS))
+        workload = rendered(DEPLOYMENTS)
+        assert {decision.name: decision.value for decision in workload.decisions}["restart_policy"] == "none"
+        causes = causes_of(workload)
         assert causes["no_gang"] == causes["not_self_healing"] == "warning"
 
 
