@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from bench.stage import BenchFailure
+from gpuops_cluster.api import APPLY
 from support.cluster import LEADERWORKERSETS, NAMESPACE, ClusterHandle
 
 MACHINES = 8
@@ -22,7 +25,10 @@ PLENTY = {"nvidia.com/gpu": "10000", "pods": "5000", "cpu": "100000", "memory": 
 # A thousand workloads are made by controllers that hold themselves back.
 SETTLE_SECONDS = 900.0
 LOOK_SECONDS = 2.0
+FIELD_MANAGER = "gpuops.inference"
+PLATFORM = "ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes"
 _RESOURCE = re.compile(r"/api(?:s/[^/]+)?/[^/]+/(?:namespaces/[^/]+/)?(?P<plural>[a-z]+)(?:/[^/]+(?P<below>/[a-z]+)?)?$")
+_SERVICES = f"/api/v1/namespaces/{NAMESPACE}/services"
 _WORKLOADS = f"{LEADERWORKERSETS}/namespaces/{NAMESPACE}/leaderworkersets"
 
 
@@ -49,14 +55,19 @@ def told(cluster: ClusterHandle) -> str:
     return f"{sum(found.values())} requests" if found else ""
 
 
-def live_workload(cluster: ClusterHandle, name: str) -> dict[str, Any]:
-    """Return the LeaderWorkerSet of a workload."""
-    return cluster.get(f"{_WORKLOADS}/{name}")
+def manifests(cluster: ClusterHandle, made: str, name: str) -> dict[str, dict[str, Any]]:
+    """Return by its path what the collection applied for the workload ``made``, written for one called ``name``."""
+    owned_part = import_module(f"{PLATFORM}.ownership").owned_part
+    texts = {path: json.dumps(owned_part(cluster.get(f"{path}/{made}"))) for path in (_WORKLOADS, _SERVICES)}
+    return {f"{path}/{name}": json.loads(text.replace(made, name)) for path, text in texts.items()}
 
 
-def live_service(cluster: ClusterHandle, name: str) -> dict[str, Any]:
-    """Return the Service of a workload."""
-    return cluster.get(f"/api/v1/namespaces/{NAMESPACE}/services/{name}")
+def copied(cluster: ClusterHandle, made: str, name: str) -> None:
+    """Make a workload as the collection makes one, from what it made for another, without its pace."""
+    for path, manifest in manifests(cluster, made, name).items():
+        status, content = cluster.api("PATCH", f"{path}?fieldManager={FIELD_MANAGER}", manifest, APPLY)
+        if status != 201:
+            raise BenchFailure(f"{path}: {status} {content}")
 
 
 def settled(cluster: ClusterHandle, names: Sequence[str]) -> None:

@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from bench.clusters import live_service, live_workload, settled, told
+from bench.clusters import manifests, settled, told
 from bench.figures import Figure
 from bench.many import DEBUG, FORKS, IN_PROCESS, PING, Shape, Way, item_of
-from bench.stage import AS_MODULE, BenchFailure, Stage, workload_task
+from bench.stage import AS_MODULE, Stage, workload_task
 from environments import make_environment
 from support.cluster import ClusterHandle
 
@@ -22,7 +19,6 @@ GROUP = "Many workloads on Kubernetes that need no change"
 EACH_OBJECT = "`kubernetes.core.k8s`, each object"
 WHOLE = "`kubernetes.core.k8s`, both objects at once"
 AIM = "30 or more"
-PLATFORM = "ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes"
 
 
 def measure(stage: Stage, cluster: ClusterHandle, items: int, module_loop_items: int) -> list[Figure]:
@@ -64,24 +60,14 @@ def install_peer(collections: Path) -> None:
 
 
 def _peer_task(cluster: ClusterHandle, made: str, name: str, kind: str | None = None) -> dict[str, Any]:
-    """Return the task of ``kubernetes.core`` that applies what we applied as ``made`` for a workload called ``name``:
-    the object of one kind, or all."""
-    objects = [_manifest(live, made, name) for live in (live_workload(cluster, made), live_service(cluster, made))]
-    wanted = [entry for entry in objects if kind in (None, entry["kind"])]
+    """Return the task of ``kubernetes.core`` that applies what we applied as ``made`` for a workload called ``name``,
+    without our record: the object of one kind, or all."""
+    wanted = [entry for entry in manifests(cluster, made, name).values() if kind in (None, entry["kind"])]
+    for entry in wanted:
+        entry["metadata"].pop("annotations", None)
     connection = {key: cluster.connection[key] for key in ("kubeconfig", "context", "namespace")}
     keywords = {**connection, "state": "present", "apply": True, "definition": wanted}
     return {"name": "apply", "kubernetes.core.k8s": keywords}
-
-
-def _manifest(live: Mapping[str, Any], made: str, name: str) -> dict[str, Any]:
-    """Return what we applied of an object, without our record, under another name."""
-    owned = import_module(f"{PLATFORM}.ownership").owned_part(live)
-    owned["metadata"].pop("annotations", None)
-    text = json.dumps(owned)
-    if "{{" in text:
-        raise BenchFailure(f"the manifest of {made} has templates in it: {text}")
-    renamed: dict[str, Any] = json.loads(text.replace(made, name))
-    return renamed
 
 
 def _ratios(shape: Shape) -> list[Figure]:

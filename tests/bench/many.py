@@ -36,7 +36,7 @@ class Shape:
     """Does the same to each of ``names`` in several ways: as loops in one task or, with ``forks``, as hosts.
 
     ``forget`` and ``told`` empty the platform's log of requests and say what is in it. ``costs`` are the milliseconds
-    for each item, by the label of the way.
+    for each item, ``plays`` the plays, by the label of the way.
     """
 
     stage: Stage
@@ -46,6 +46,7 @@ class Shape:
     told: Callable[[], str]
     forks: int | None = None
     costs: dict[str, float] = field(default_factory=dict)
+    plays: dict[str, TimedPlay] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -55,7 +56,7 @@ class Shape:
     def go(self, way: Way) -> Figure:
         """Measure one way: milliseconds for each item, with their ratio to the floors that were measured before."""
         self.forget()
-        timed = self.run(way)
+        timed = self.plays[way.label] = self._run(way)
         if timed.result.changed:
             raise BenchFailure(f"{self.label}, {way.label}: {timed.result.changed} results say changed")
         cost = self.costs[way.label] = 1000 * timed.seconds / way.items
@@ -64,8 +65,7 @@ class Shape:
         text = "; ".join(note for note in notes if note)
         return Figure(self.group, f"{self.label}: {way.label}", cost, "ms each", "", text)
 
-    def run(self, way: Way) -> TimedPlay:
-        """Go over the items in one way."""
+    def _run(self, way: Way) -> TimedPlay:
         names = self.names[: way.items]
         if self.forks is None:
             return self.stage.play([{**task, "loop": names} for task in way.tasks], play=way.play)

@@ -13,9 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-from gpuops_cluster.api import Identity
-
 from support.sandbox import WRITES, until
+
+from gpuops_cluster.api import Identity
 
 # Headers that are about one connection only.
 _OF_A_CONNECTION = ("connection", "transfer-encoding", "content-length", "host", "keep-alive")

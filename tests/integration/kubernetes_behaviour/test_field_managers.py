@@ -24,7 +24,7 @@ from support.results import causes, first_error, went_well
 
 Apply = Callable[..., dict[str, Any]]
 HAND = "registry.example.com/stand-in:by-hand"
-RE_APPLIES = 60
+RE_APPLIES = 1000
 
 
 def managers(entry: dict[str, Any]) -> list[str]:

@@ -127,7 +127,8 @@ def test_an_unchecked_certificate_is_told(make_platform: Callable[..., RunaiPlat
 
 
 def test_refused_credentials_are_an_error_and_no_check(server: ScriptedServer, platform: RunaiPlatform) -> None:
-    server.on("POST", "/api/v2/token", Answer(401, {"code": 401, "message": "no"}))
+    for path in ("/api/v2/token", "/api/v1/token"):
+        server.on("POST", path, Answer(401, {"code": 401, "message": "no"}))
     with pytest.raises(GpuopsError) as refused:
         checks(platform)
     assert "runai_client" in refused.value.message

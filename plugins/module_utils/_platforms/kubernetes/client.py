@@ -270,7 +270,7 @@ class KubernetesClient:
         content = None if body is None else json.dumps(body).encode("utf-8")
         access = self._sender.access
         try:
-            channel = open_channel(access, PODS.path(self.namespace, pod, "portforward"), port, limit)
+            channel = open_channel(access, PODS.path(self.namespace, pod, "portforward"), port, limit, USER_AGENT)
         except NotForwarded as error:
             if error.reply.status == 401:
                 raise access.not_taken() from None

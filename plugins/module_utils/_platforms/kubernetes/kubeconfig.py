@@ -84,8 +84,13 @@ def read_kubeconfig(
             "Correct the kubeconfig: each cluster needs a server.",
         )
     try:
+        # Without a base of its own: files are looked for beside the kubeconfig that names them.
         loader = loaders.KubeConfigLoader(
-            config_dict=merged, active_context=name, config_persister=persist, temp_file_path=temporary_directory
+            config_dict=merged,
+            active_context=name,
+            config_base_path=None,
+            config_persister=persist,
+            temp_file_path=temporary_directory,
         )
     except _loader_errors() as error:
         raise _unusable(source, error) from None

@@ -138,7 +138,7 @@ class _Received(io.RawIOBase):
         return len(data)
 
 
-def open_channel(access: Access, path: str, port: int, time_limit: float) -> Channel:
+def open_channel(access: Access, path: str, port: int, time_limit: float, user_agent: str) -> Channel:
     """Open a connection to a port of the pod whose ``portforward`` subresource is at ``path``.
 
     ``time_limit`` is in seconds, for everything that goes through it, too. Raises ``HttpError`` and ``NotForwarded``.
@@ -156,7 +156,7 @@ def open_channel(access: Access, path: str, port: int, time_limit: float) -> Cha
         connection.connect(
             address,
             timeout=time_limit,
-            header=[f"{name}: {value}" for name, value in access.headers()],
+            header=[f"{name}: {value}" for name, value in [("User-Agent", user_agent), *access.headers()]],
             subprotocols=[_PROTOCOL],
             suppress_origin=True,
             redirect_limit=0,

@@ -1,0 +1,97 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pods that do not start: the cause is told long before the time that the task would wait."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.cluster import NAMESPACE, ClusterHandle
+from support.kubernetes_place import KubernetesPlace
+from support.results import causes, first_error, went_well
+
+Apply = Callable[..., dict[str, Any]]
+# Seconds that the tasks would wait.
+BUDGET = 3600
+
+
+def waited(result: dict[str, Any]) -> float:
+    """Return after how many seconds of the task's own clock the wait was given up."""
+    found = re.search(r"Gave up waiting until .* after (\d+) s", result["msg"])
+    assert found, result["msg"]
+    return float(found.group(1))
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("image-missing:v1", "image_pull_failed"),
+        ("crash-loop:model_path_missing", "model_path_missing"),
+        ("oom-killed:v1", "out_of_memory"),
+        ("config-error:v1", "run_as_root_refused"),
+        ("no-program:v1", "container_start_failed"),
+    ],
+)
+@pytest.mark.parametrize("pods", [1, 2])
+def test_the_cause_is_told_within_seconds(apply: Apply, image: str, expected: str, pods: int) -> None:
+    result = apply(
+        "failing",
+        image=f"registry.example.com/{image}",
+        pods=pods,
+        schedule_timeout=BUDGET,
+        start_timeout=BUDGET,
+    )
+    assert first_error(result) and expected in causes(result), result["msg"]
+    assert waited(result) < BUDGET / 10
+
+
+def test_no_machine_with_so_many_gpus(apply: Apply) -> None:
+    result = apply("huge", gpus_per_pod=9, tensor_parallel_size=9, schedule_timeout=2)
+    assert first_error(result)["cause"] == "schedule_timeout"
+    assert "Insufficient nvidia.com/gpu" in result["msg"]
+    assert "machines_too_few" in causes(result), "told before anything was written, where nodes may be listed"
+
+
+def test_a_claim_that_is_never_bound(cluster: ClusterHandle, apply: Apply) -> None:
+    cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "models-to-come", "namespace": NAMESPACE},
+            "spec": {
+                "accessModes": ["ReadWriteMany"],
+                "storageClassName": "never-binds",
+                "resources": {"requests": {"storage": "1Gi"}},
+            },
+        }
+    )
+    result = apply("unbound", volumes=[{"claim": "models-to-come", "path": "/data"}], schedule_timeout=2)
+    assert first_error(result)["cause"] == "schedule_timeout"
+    assert "volume_claim_unbound" in causes(result) and "models-to-come" in str(result["findings"])
+
+
+def test_a_claim_that_is_not_there(kubernetes: KubernetesPlace, apply: Apply) -> None:
+    result = apply("no-claim", volumes=[{"claim": "no-such-claim", "path": "/data"}])
+    assert first_error(result)["cause"] == "volume_claim_missing"
+    assert "no-such-claim" in result["msg"]
+    assert kubernetes.writes() == [], "it is looked for before anything is written"
+
+
+def test_evicted_pods_are_told(apply: Apply) -> None:
+    result = apply("evicted", image="registry.example.com/evicted:v1", schedule_timeout=5, start_timeout=5)
+    assert "evicted" in causes(result), result.get("msg")
+
+
+def test_a_slow_start_is_no_failure(apply: Apply) -> None:
+    assert went_well(apply("slow", image="registry.example.com/slow:2s"))["workload"]["phase"] == "running"
+
+
+def test_a_failed_start_is_repaired_by_the_right_image(kubernetes: KubernetesPlace, apply: Apply) -> None:
+    broken = {"image": "registry.example.com/image-missing:v1"}
+    assert apply("repaired", **broken)["failed"]
+    assert went_well(apply("repaired"))["changed"]
+    assert len(kubernetes.ready_pods("repaired")) == 2
