@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes importable: the checkout as ``ansible_collections.gpuops.inference``, ``gpuops_sandbox``, ``gpuops_cluster``."""
+"""Makes the checkout importable as ``ansible_collections.gpuops.inference``, and what its tests run against."""
 
 from __future__ import annotations
 

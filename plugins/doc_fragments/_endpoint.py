@@ -13,10 +13,10 @@ class ModuleDocFragment:
 options:
   endpoint_token:
     description:
-      - A bearer token for the model's endpoint. It is never sent to the platform.
+      - A bearer token for the model's endpoint. It is never sent to the platform. On plain Kubernetes it is the key
+        that vLLM asks of its callers, and goes through a port forward to leaders that ask for one.
       - If it is not set and the endpoint asks for users of the platform, the platform's own token is sent, but only
-        over
-        verified TLS and only to the host that the platform reported for the workload.
+        over verified TLS and only to the host that the platform reported for the workload.
       - If the option is not set, the environment variable E(GPUOPS_ENDPOINT_TOKEN) is used.
     type: str
   endpoint_ca_path:

@@ -128,7 +128,7 @@ options:
     suboptions:
       clients:
         description:
-          - Who may call the HTTP port. The smoke test and metrics need an entry too.
+          - Who may call the HTTP port. What reads metrics needs an entry too.
         type: list
         elements: dict
         default: []

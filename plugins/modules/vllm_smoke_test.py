@@ -13,7 +13,8 @@ author:
 description:
   - Tests a workload level by level and returns a verdict with its evidence.
   - That C(/health) answers is never taken for proof, since a broken engine answers there too.
-  - On plain Kubernetes this release sends no requests to the model, so that the levels from V(L1) on are V(unknown).
+  - On Run:ai the workload's endpoint is asked, which stands for all replicas. On plain Kubernetes the leader of every
+    replica that is ready is asked through the API server, and all of them have to answer.
   - Nothing is changed.
 options:
   name:
@@ -92,12 +93,18 @@ EXAMPLES = r"""
     up_to: L0
     fail_on: unknown
 
-- name: Look at pods and ranks on a Kubernetes cluster
+- name: Prove that every replica answers on a Kubernetes cluster
   gpuops.inference.vllm_smoke_test:
     platform: kubernetes
     namespace: inference
     name: my-llm-inference
-    up_to: L0
+
+- name: Prove it where vLLM asks for a key
+  gpuops.inference.vllm_smoke_test:
+    platform: kubernetes
+    namespace: inference
+    name: my-llm-inference
+    endpoint_token: "{{ my_llm_api_key }}"
 """
 
 RETURN = r"""
@@ -166,7 +173,8 @@ pods_expected:
   type: int
   sample: 2
 endpoint:
-  description: The address that was asked. V(null) if there is none.
+  description: The address of the workload. V(null) if there is none. On plain Kubernetes the leaders are asked
+    themselves, not this address.
   returned: when the workload was found
   type: str
   sample: https://my-llm-inference.inference.example.com
@@ -179,7 +187,8 @@ models:
     - name: mistral4
       max_model_len: 32768
 replicas_proven:
-  description: How many replicas answered, of how many.
+  description: How many replicas answered, of how many. On Run:ai never more than one, since one address stands for
+    all of them.
   returned: when the workload was found
   type: str
   sample: 1 of 1

@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 
 import ansible
-from bench import deployment, imports, kubernetes_many, many, request_counts
+from bench import deployment, imports, kubernetes_many, kubernetes_news, kubernetes_scale, many, request_counts
 from bench.clusters import cluster_with_room
 from bench.figures import Figure, table
 from bench.stage import BenchFailure, Stage
@@ -30,6 +30,9 @@ Measure = Callable[[], list[Figure]]
 # A whole run takes about 4 minutes on two cores.
 ITEMS = 100
 MODULE_LOOP_ITEMS = 10
+# How many times as many are "very many".
+SCALE = 10
+KUBERNETES_GROUPS = ("kubernetes-requests", "kubernetes", "kubernetes-news", "kubernetes-scale")
 
 
 def main(arguments: list[str]) -> int:
@@ -77,9 +80,12 @@ class Bench:
             "failures": self._failures,
             "many": lambda: many.measure(self._stage, self._inert, self._items, self._module_loop_items),
             "imports": lambda: imports.measure(self._stage, self._inert, _modules()),
+            "kubernetes-requests": lambda: request_counts.measure_kubernetes(self._stage, self._cluster),
             "kubernetes": lambda: kubernetes_many.measure(
                 self._stage, self._cluster, self._items, self._module_loop_items
             ),
+            "kubernetes-news": lambda: kubernetes_news.measure(self._stage, self._cluster, self._items),
+            "kubernetes-scale": lambda: kubernetes_scale.measure(self._stage, self._cluster, SCALE * self._items),
         }
 
     @cached_property
@@ -120,7 +126,7 @@ def _modules() -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tests/bench", description=__doc__)
-    groups = ("requests", "deployment", "polling", "failures", "many", "imports", "kubernetes")
+    groups = ("requests", "deployment", "polling", "failures", "many", "imports", *KUBERNETES_GROUPS)
     parser.add_argument("--only", nargs="+", choices=groups, metavar="GROUP", help=f"of: {', '.join(groups)}")
     parser.add_argument("--items", type=int, default=ITEMS, help="workloads without a change (default %(default)s)")
     parser.add_argument(

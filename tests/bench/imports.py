@@ -22,6 +22,8 @@ GROUP = "Cost of a module before it does anything"
 RUNS = 7
 COLLECTION = "ansible_collections.gpuops.inference"
 BASIC = "ansible.module_utils.basic"
+# What the platform kubernetes needs besides.
+PACKAGE = "kubernetes.config"
 _CPU_OF_IMPORT = """
 import importlib, sys, time
 sys.path.insert(0, sys.argv[1])
@@ -57,7 +59,9 @@ def measure(stage: Stage, sandbox: SandboxHandle, modules: list[str]) -> list[Fi
             Figure(GROUP, f"`{module}`: imports, from the payload", from_zip, "ms CPU", "",
                    f"over `{BASIC}` ({basic_zipped:.0f} ms); as a module, for each task: Python compiles anew"),
         ]  # fmt: skip
-    return figures
+    basic, package = _import_cost(stage.checkout, PACKAGE)
+    note = f"over `{BASIC}` ({basic:.0f} ms); in process once for each run of ansible-playbook, as a module for each task"
+    return [*figures, Figure(GROUP, f"the Python package `{PACKAGE}`: imports", package, "ms CPU", "", note)]
 
 
 def _payload(stage: Stage, sandbox: SandboxHandle, module: str) -> bytes:

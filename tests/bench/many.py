@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,12 +24,14 @@ FLOORS = ("`debug`", "`ping`")
 
 @dataclass(frozen=True)
 class Way:
-    """One way of doing something to each of many: the tasks, the keywords of their play, and how many are done."""
+    """One way of doing something to each of many: the tasks, the keywords of their play, how many are done, and how
+    often all that (of several runs the median counts: a short one is easily disturbed)."""
 
     label: str
     tasks: Sequence[Mapping[str, Any]]
     play: Mapping[str, Any]
     items: int
+    runs: int = 1
 
 
 @dataclass
@@ -55,13 +58,18 @@ class Shape:
 
     def go(self, way: Way) -> Figure:
         """Measure one way: milliseconds for each item, with their ratio to the floors that were measured before."""
-        self.forget()
-        timed = self.plays[way.label] = self._run(way)
-        if timed.result.changed:
-            raise BenchFailure(f"{self.label}, {way.label}: {timed.result.changed} results say changed")
-        cost = self.costs[way.label] = 1000 * timed.seconds / way.items
+        costs = []
+        for _run in range(way.runs):
+            self.forget()
+            timed = self.plays[way.label] = self._run(way)
+            if timed.result.changed:
+                raise BenchFailure(f"{self.label}, {way.label}: {timed.result.changed} results say changed")
+            costs.append(1000 * timed.seconds / way.items)
+        cost = self.costs[way.label] = statistics.median(costs)
         floors = [] if way.label in FLOORS else [label for label in FLOORS if label in self.costs]
         notes = [f"{way.items} items", *(f"{cost / self.costs[floor]:.2f} x {floor}" for floor in floors), self.told()]
+        if way.runs > 1:
+            notes.append(f"median of {way.runs} runs, {min(costs):.1f} to {max(costs):.1f}")
         text = "; ".join(note for note in notes if note)
         return Figure(self.group, f"{self.label}: {way.label}", cost, "ms each", "", text)
 

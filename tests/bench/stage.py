@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from support.playbook import Playbooks, PlayResult
+from support.playbook import Playbooks, PlayResult, RunningPlay
 from support.sandbox import TOKEN_PATHS, SandboxHandle
 
 PLUGINS = Path(__file__).resolve().parent / "plugins"
 # A connection that does what `local` does under another name: there the collection runs as a module.
 AS_MODULE = {"connection": "elsewhere"}
-PLAY_SECONDS = 300.0
+PLAY_SECONDS = 900.0
+# How often a growing file is read: short beside the delays that are measured, long beside the work of reading.
+_FOLLOW_SECONDS = 0.002
 _SHOWN_CHARACTERS = 2000
 _IDENTIFIER = re.compile(r"/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?=/|$)")
 
@@ -89,8 +92,12 @@ class Stage:
         play: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
         may_fail: bool = False,
+        on_line: Callable[[str], None] | None = None,
     ) -> TimedPlay:
-        """Run a play of ``tasks`` on ``hosts``; raise ``BenchFailure`` with its output where a task fails."""
+        """Run a play of ``tasks`` on ``hosts``; raise ``BenchFailure`` with its output where a task fails.
+
+        ``on_line`` gets each line of its standard error, where progress is shown, as soon as it is there.
+        """
         self._count += 1
         times = self.folder / f"times-{self._count}.jsonl"
         variables = {
@@ -102,11 +109,27 @@ class Stage:
         }
         inventory = "".join(f"{host}," for host in hosts)
         running = self._playbooks.start(tasks, *arguments, play=play, inventory=inventory, environment=variables)
+        if on_line is not None:
+            _follow(running, on_line)
         result = running.wait(PLAY_SECONDS)
         if result.rc != 0 and not may_fail:
             raise BenchFailure(f"a play failed:\n{(result.stdout + result.stderr)[:_SHOWN_CHARACTERS]}")
         *tasks_told, memory = map(json.loads, times.read_text(encoding="utf-8").splitlines())
         return TimedPlay(result, tuple(TaskTime(**entry) for entry in tasks_told), **memory)
+
+
+def _follow(running: RunningPlay, on_line: Callable[[str], None]) -> None:
+    """Give each line of a play's standard error to ``on_line`` until the play has ended."""
+    with (running.folder / "stderr").open(encoding="utf-8") as file:
+        begun = ""
+        while True:
+            has_ended = running.process.poll() is not None
+            *complete, begun = (begun + file.read()).split("\n")
+            for line in complete:
+                on_line(line)
+            if has_ended:
+                return
+            time.sleep(_FOLLOW_SECONDS)
 
 
 def workload_task(parameters: Mapping[str, Any], module: str = "vllm_workload", **keywords: Any) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.cluster import ClusterHandle, need_cluster
+from support.cluster import ClusterHandle
 from support.kubernetes_place import KubernetesPlace
+from support.other_cluster import any_cluster
 from support.playbook import Playbooks, link_checkout
 from support.runai_place import RunaiPlace
 from support.sandbox import SandboxHandle
@@ -37,9 +38,9 @@ def sandbox(sandbox_server: SandboxHandle) -> SandboxHandle:
 
 @pytest.fixture(scope="session")
 def cluster_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterHandle]:
-    """A real Kubernetes control plane whose machines, GPUs and running containers are only records."""
-    need_cluster()
-    handle = ClusterHandle(tmp_path_factory.mktemp("cluster") / "state")
+    """A real Kubernetes control plane whose machines, GPUs and running containers are only records, or the cluster that
+    ``GPUOPS_TEST_KUBECONFIG`` names."""
+    handle = any_cluster(tmp_path_factory.mktemp("cluster") / "state")
     yield handle
     handle.end()
 

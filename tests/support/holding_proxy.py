@@ -19,11 +19,9 @@ from gpuops_cluster.api import Identity
 
 # Headers that are about one connection only.
 _OF_A_CONNECTION = ("connection", "transfer-encoding", "content-length", "host", "keep-alive")
-# What can happen to a held request: it never arrives; it arrives once it is released; it arrives, and its answer is
-# never seen.
+# What can happen to a held request: it never arrives, or only once it is released.
 NEVER = "never"
 LATE = "late"
-UNANSWERED = "unanswered"
 
 
 class HoldingProxy:
@@ -115,11 +113,6 @@ class HoldingProxy:
         headers = {name: value for name, value in handler.headers.items() if name.lower() not in _OF_A_CONNECTION}
         connection.request(handler.command, handler.path, body or None, headers)
         answer = connection.getresponse()
-        if fate == UNANSWERED:
-            answer.read()
-            self._hit.set()
-            self._released.wait()
-            return
         handler.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in _OF_A_CONNECTION:

@@ -24,6 +24,7 @@ LOCKS = (
     ("dev", "3.11", ()),
     ("sandbox", "3.11", ("--constraint", "dev.txt")),
     ("bench", "3.11", ("--constraint", "dev.txt")),
+    ("kubernetes-lowest", "3.10", ()),
     ("core-2.16", "3.10", ()),
     ("core-2.20", "3.12", ()),
     ("core-2.21", "3.12", ()),

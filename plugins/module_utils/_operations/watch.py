@@ -289,13 +289,15 @@ class _Start:
         staying = tuple(pod for pod in status.pods if pod.handle not in self.replaced)
         self._replaced_names |= {pod.name for pod in status.pods if pod.handle in self.replaced}
         gone = self._replaced_names - {pod.name for pod in staying}
-        events = tuple(event for event in status.events if pod_of(event) not in gone)
+        events = tuple(
+            event for event in status.events if event.handle not in self.replaced and pod_of(event) not in gone
+        )
         return replace(status, pods=staying, events=events)
 
     def _counted(self, status: WorkloadStatus) -> list[PodStatus]:
         """Return the running pods that count: the new ones, or all where the change needed no new ones."""
         new = [pod for pod in status.pods if pod.handle not in self.replaced]
-        return [pod for pod in running_pods(status) if not new or pod in new]
+        return [pod for pod in running_pods(status) if not new or pod.handle not in self.replaced]
 
     def _is_outdated(self, status: WorkloadStatus) -> bool:
         """Say whether the platform still speaks of the pods that are about to go."""

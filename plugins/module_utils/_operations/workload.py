@@ -39,6 +39,8 @@ def apply_workload(params: dict[str, Any], host: Host) -> dict[str, Any]:
         error.findings += reconciler.outcome.findings
         error.result = {**_result(params["name"], platform, reconciler.outcome), **error.result}
         raise
+    finally:
+        platform.close()
     return _result(params["name"], platform, reconciler.outcome)
 
 

@@ -92,7 +92,7 @@ def _describe(platform: Platform, live: LiveWorkload, with_logs: bool) -> dict[s
                 "message": event.message,
                 "object": event.object,
             }
-            for event in sorted(status.events, key=lambda event: event.time)[-_EVENTS_SHOWN:]
+            for event in sorted(status.events, key=lambda event: event.time.rstrip("Z"))[-_EVENTS_SHOWN:]
         ],
         "drift": _drift(platform, live),
         "applied_by": live.record.collection_version if live.record is not None else "",

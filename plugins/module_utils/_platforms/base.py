@@ -122,7 +122,8 @@ class LiveWorkload:
 class PodStatus:
     """One pod as far as the platform shows it. ``role`` is ``leader``, ``follower`` or ``unknown``; ``created`` and
     ``handle`` tell a recreated pod from its predecessor. ``messages`` are what kubelet and scheduler say about it
-    (``Reason: text``), ``last_words`` the end of the log of a container that ended."""
+    (``Reason: text``), ``last_words`` the end of the log of a container that ended; ``revision`` tells pods of a
+    changed workload from those of before (empty: the platform does not tell)."""
 
     name: str
     handle: str
@@ -134,6 +135,7 @@ class PodStatus:
     image: str | None = None
     messages: tuple[str, ...] = ()
     last_words: str = ""
+    revision: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plain dictionary that results carry."""
@@ -142,13 +144,15 @@ class PodStatus:
 
 @dataclass(frozen=True)
 class PlatformEvent:
-    """An event of the platform about the workload or one of its pods; ``time`` is ISO 8601, ``kind`` Normal/Warning."""
+    """An event of the platform about the workload or one of its pods; ``time`` is ISO 8601, ``kind`` Normal/Warning.
+    ``handle`` is the one of the pod it is about (``PodStatus``), where the platform tells it."""
 
     time: str
     kind: str
     reason: str
     message: str
     object: str
+    handle: str = ""
 
 
 @dataclass(frozen=True)
@@ -291,6 +295,9 @@ class Platform(Protocol):
     def await_news(self, live: LiveWorkload, seconds: float) -> None:
         """Return when something about the workload has changed, and after ``seconds`` at the latest. A platform that
         sends no news waits for the seconds."""
+
+    def close(self) -> None:
+        """Give up what was kept open to wait for news; asking again opens it anew."""
 
     def log(self, live: LiveWorkload, pod: PodStatus, lines: int) -> str | None:
         """Return the last ``lines`` of a pod's log; where its container was restarted, of the one before. ``None``:

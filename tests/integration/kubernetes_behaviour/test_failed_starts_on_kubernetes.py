@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from support.cluster import NAMESPACE, ClusterHandle
 from support.kubernetes_place import KubernetesPlace
+from support.modules import run_module
 from support.results import causes, first_error, went_well
+from support.sandbox import until
 
 Apply = Callable[..., dict[str, Any]]
 # Seconds that the tasks would wait.
@@ -81,9 +83,14 @@ def test_a_claim_that_is_not_there(kubernetes: KubernetesPlace, apply: Apply) ->
     assert kubernetes.writes() == [], "it is looked for before anything is written"
 
 
-def test_evicted_pods_are_told(apply: Apply) -> None:
-    result = apply("evicted", image="registry.example.com/evicted:v1", schedule_timeout=5, start_timeout=5)
-    assert "evicted" in causes(result), result.get("msg")
+def test_an_eviction_is_told(kubernetes: KubernetesPlace, apply: Apply) -> None:
+    went_well(apply("evicted", image="registry.example.com/evicted:v1", wait=False))
+
+    def reasons() -> set[str]:
+        info = went_well(run_module("vllm_workload_info", {**kubernetes.connection, "name": "evicted"}))
+        return {event["reason"] for event in info["workloads"][0]["events"]}
+
+    until(lambda: "Evicted" in reasons(), "the eviction is told")
 
 
 def test_a_slow_start_is_no_failure(apply: Apply) -> None:

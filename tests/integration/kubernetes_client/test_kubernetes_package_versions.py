@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,53 +18,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     LOWEST_PACKAGE,
 )
 from support.cluster import ClusterHandle
+from support.tunnel_proxy import TunnelProxy
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FOLDER = Path(__file__).resolve().parent
 READ_SERVICES = [{"apiGroups": [""], "resources": ["services"], "verbs": ["list"]}]
 OPTIONS = ("kubeconfig", "context", "host", "api_key", "ca_cert", "client_cert", "client_key")
-
-
-class TunnelProxy:
-    """An HTTP proxy that knows CONNECT and nothing else, and counts the tunnels."""
-
-    def __init__(self) -> None:
-        self.tunnels = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        """Take no further connections."""
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _address = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._tunnel, args=(client,), daemon=True).start()
-
-    def _tunnel(self, client: socket.socket) -> None:
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += client.recv(4096)
-        host, _colon, port = head.split()[1].decode().partition(":")
-        server = socket.create_connection((host, int(port)))
-        self.tunnels += 1
-        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        threading.Thread(target=_copy, args=(server, client), daemon=True).start()
-        _copy(client, server)
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        return
 
 
 @pytest.fixture

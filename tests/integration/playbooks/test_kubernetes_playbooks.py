@@ -1,7 +1,10 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbooks on plain Kubernetes: the example inventory as it stands, the preflight, and AWX's credential."""
+"""The playbooks on plain Kubernetes: the example inventory as it stands, the preflight, and AWX's credential.
+
+Containers are only records here, so the smoke test goes up to L0. What answers is tested in kubernetes_leaders.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +39,7 @@ class Cluster:
             "gpuops_namespace": NAMESPACE,
             "gpuops_expect_cluster": "127.0.0.1",
             "gpuops_claim": CLAIM,
+            "gpuops_smoke_test_up_to": "L0",
         }
         return self._playbooks.run_playbook(
             f"gpuops.inference.{playbook}", "-e", json.dumps(place), *arguments, inventory=str(EXAMPLE)
@@ -51,6 +55,7 @@ class Cluster:
             "gpuops_model_path": "/data/model",
             "gpuops_claim": CLAIM,
             "gpuops_access": "cluster_internal",
+            "gpuops_smoke_test_up_to": "L0",
             **variables,
         }
         group = {"hosts": {"one": {}}, "vars": given}

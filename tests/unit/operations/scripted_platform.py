@@ -268,15 +268,14 @@ class ScriptedPlatform:
         path: str,
         body: Mapping[str, Any] | None,
         time_limit: float,
-    ) -> list[HttpAnswer]:
-        """Return the next scripted answers."""
+    ) -> list[HttpAnswer | Unreachable]:
+        """Return the next scripted outcomes; where none of them is an answer, raise the first."""
         self.requests.append((method, path, body, time_limit))
         turns = self.replies.get(path) or [[HttpAnswer(404, '{"detail":"Not Found"}', 0.01)]]
         turn = turns.pop(0) if len(turns) > 1 else turns[0]
-        for one in turn:
-            if isinstance(one, Exception):
-                raise one
-        return [one for one in turn if isinstance(one, HttpAnswer)]
+        if not any(isinstance(one, HttpAnswer) for one in turn):
+            raise next(one for one in turn if isinstance(one, Exception))
+        return [one for one in turn if isinstance(one, (HttpAnswer, Unreachable))]
 
     def layout(self, live: LiveWorkload) -> ReplicaLayout:
         """Return the layout that was set."""

@@ -18,8 +18,25 @@ from hypothesis import strategies as st
 from support.modules import COLLECTION, arguments_of, module_names
 
 # Nothing listens there: an operation whose options are fine ends with the finding that the platform is not reachable.
-NOWHERE = {"runai_url": "https://127.0.0.1:9", "runai_token": "token-of-nowhere", "project": "p", "platform": "runai"}
-SETS = 1000
+NOWHERE = {
+    "runai": {
+        "platform": "runai",
+        "project": "p",
+        "namespace": None,
+        "runai_url": "https://127.0.0.1:9",
+        "runai_token": "token-of-nowhere",
+    },
+    "kubernetes": {
+        "platform": "kubernetes",
+        "project": None,
+        "namespace": "n",
+        "kubeconfig": None,
+        "context": None,
+        "host": "https://127.0.0.1:9",
+        "api_key": "token-of-nowhere",
+    },
+}
+SETS_OF_EACH = -(-1000 // (len(module_names()) * len(NOWHERE)))
 
 texts = st.sampled_from(
     ["", "a", "my-llm", "/data/m", "Ünïcode", "$(HOME)", "a b", "'", "--tensor-parallel-size", "L2"]
@@ -70,13 +87,14 @@ def parameters_of(spec: dict[str, dict[str, Any]]) -> st.SearchStrategy[dict[str
     return st.fixed_dictionaries(required, optional=optional)
 
 
+@pytest.mark.parametrize("platform", NOWHERE)
 @pytest.mark.parametrize("module", module_names())
-def test_no_parameters_lead_to_a_traceback(module: str) -> None:
+def test_no_parameters_lead_to_a_traceback(module: str, platform: str) -> None:
     arguments = arguments_of(module)
     entry = importlib.import_module(f"{COLLECTION}.plugins.action.{module}").ActionModule.entry
     checked = 0
 
-    @settings(max_examples=-(-SETS // len(module_names())))
+    @settings(max_examples=SETS_OF_EACH)
     @given(parameters_of(arguments.argument_spec))
     @example({"name": "my-llm"})
     def check(params: dict[str, Any]) -> None:
@@ -84,7 +102,7 @@ def test_no_parameters_lead_to_a_traceback(module: str) -> None:
         checked += 1
         if arguments.shape_error(params) is not None:
             return
-        validation = ArgumentSpecValidator(**arguments.keywords()).validate({**params, **NOWHERE})
+        validation = ArgumentSpecValidator(**arguments.keywords()).validate({**params, **NOWHERE[platform]})
         if validation.error_messages:
             return
         time = FakeTime()
@@ -95,4 +113,4 @@ def test_no_parameters_lead_to_a_traceback(module: str) -> None:
         assert "token-of-nowhere" not in json.dumps(result)
 
     check()
-    assert checked >= SETS // len(module_names())
+    assert checked >= SETS_OF_EACH

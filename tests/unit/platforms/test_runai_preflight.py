@@ -118,6 +118,15 @@ def test_quota(
     assert checks(platform)["quota"].status == status
 
 
+def test_the_quota_is_shown_by_node_pool(server: ScriptedServer, platform: RunaiPlatform) -> None:
+    pools = [
+        {"nodePool": {"name": name}, "gpu": {"deserved": deserved, "limit": None}}
+        for name, deserved in (("default", 8), ("a100", 4))
+    ]
+    serve_project(server, {**with_quota(12, 2), "resources": pools})
+    assert "(node pools: default 8, a100 4)" in checks(platform)["quota"].evidence
+
+
 def test_claims_are_not_shown_by_the_api(platform: RunaiPlatform) -> None:
     assert checks(platform, PreflightNeeds(claims=("models",)))["claim models"].status == UNKNOWN
 

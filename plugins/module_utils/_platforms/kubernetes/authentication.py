@@ -35,6 +35,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolera
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError, OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
+from ansible_collections.gpuops.inference.plugins.module_utils._results.redaction import looks_secret
 
 # Where Kubernetes puts the name of the namespace that a pod is in.
 POD_NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
@@ -138,8 +139,15 @@ def learn_secrets(connection: KubernetesConnection, host: Host) -> None:
     """Let the redactor know what of the options is secret."""
     host.redactor.learn(connection.api_key or "", connection.password or "")
     host.redactor.learn(*(str(value) for value in connection.proxy_headers.values() if ":" in str(value)))
-    if connection.proxy:
-        host.redactor.learn(unquote(urlsplit(connection.proxy).password or ""))
+    for address in (connection.host, connection.proxy):
+        host.redactor.learn(unquote(_password_of(address or "")))
+
+
+def _password_of(address: str) -> str:
+    try:
+        return urlsplit(address).password or ""
+    except ValueError:
+        return ""
 
 
 def _need_package() -> None:
@@ -190,6 +198,16 @@ def _fill_from_pod(configuration: Any) -> str | None:
         return None
 
 
+def _check_address(address: str, option: str) -> None:
+    try:
+        parts = urlsplit(address)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise OptionError.of(option, f"{address!r} is no address of an API server.", "Write https://HOST:PORT.")
+
+
 def _states_credentials(connection: KubernetesConnection) -> bool:
     return bool(connection.api_key or connection.username or connection.client_cert)
 
@@ -206,9 +224,9 @@ def _state(connection: KubernetesConnection, configuration: Any) -> str:
         if path and not os.path.isfile(path):
             raise OptionError.of(option, f"{path} is no file.", "Give the path of a PEM file.")
     if connection.host:
-        if not connection.host.startswith(("https://", "http://")):
-            raise OptionError.of("host", f"{connection.host!r} is no address.", "Write https://HOST:PORT.")
+        _check_address(connection.host, "host")
         configuration.host = connection.host.rstrip("/")
+    _check_address(configuration.host, "kubeconfig")
     if connection.ca_cert:
         configuration.ssl_ca_cert, configuration.verify_ssl = connection.ca_cert, True
     if connection.validate_certs is not None:
@@ -235,14 +253,14 @@ def _impersonation(connection: KubernetesConnection, kubeconfig: Kubeconfig | No
     user, groups = connection.impersonate_user, connection.impersonate_groups
     if not user and kubeconfig is not None and not _states_credentials(connection):
         user = kubeconfig.user.get("as")
-        groups = groups or tuple(str(group) for group in kubeconfig.user.get("as-groups") or ())
+        groups = groups or _texts(kubeconfig.user.get("as-groups"))
     if not user:
         return ()
     return (("Impersonate-User", str(user)), *(("Impersonate-Group", group) for group in groups))
 
 
 def _pool(connection: KubernetesConnection, kubeconfig: Kubeconfig | None, configuration: Any, host: Host) -> Any:
-    """Return the package's pool of connections, with its proxy: the option, the kubeconfig's, the environment's."""
+    """Return the package's pool of connections, with its proxy: the option's, the kubeconfig's, the environment's."""
     from kubernetes.client.rest import RESTClientObject
     from urllib3.exceptions import InsecureRequestWarning
 
@@ -252,19 +270,16 @@ def _pool(connection: KubernetesConnection, kubeconfig: Kubeconfig | None, confi
     configuration.proxy = proxy
     configuration.no_proxy = connection.no_proxy or environment.get("no")
     configuration.retries = False
-    if proxy:
-        configuration.proxy_headers = _proxy_headers(connection, str(proxy), host)
     if not configuration.verify_ssl:
         # Said once as a finding; urllib3 would write it to stderr for every connection.
         warnings.simplefilter("ignore", InsecureRequestWarning)
     try:
+        if proxy:
+            configuration.proxy_headers = _proxy_headers(connection, str(proxy), host)
         return RESTClientObject(configuration).pool_manager
     except (ValueError, AssertionError, ImportError) as error:
-        raise OptionError.of(
-            "proxy",
-            f"the proxy {urlsplit(str(proxy)).hostname} cannot be used ({host.redactor.text(str(error))}).",
-            "Give http://HOST:PORT.",
-        ) from None
+        found = f"the proxy cannot be used ({host.redactor.text(str(error))})."
+        raise OptionError.of("proxy", found, "Give http://HOST:PORT.") from None
 
 
 def _proxy_headers(connection: KubernetesConnection, proxy: str, host: Host) -> Mapping[str, str]:
@@ -289,8 +304,18 @@ def _learn_user(user: Mapping[str, Any], host: Host) -> None:
     host.redactor.learn(*(str(user[key]) for key in _SECRETS_OF_A_USER if user.get(key)))
     provider = mapping(mapping(user.get("auth-provider")).get("config"))
     host.redactor.learn(*(str(value) for key, value in provider.items() if "token" in key or "secret" in key))
-    for variable in mappings(mapping(user.get("exec")).get("env")):
+    plugin = mapping(user.get("exec"))
+    for variable in mappings(plugin.get("env")):
         host.redactor.learn_guesses(str(variable.get("value") or ""))
+    for argument in _texts(plugin.get("args")):
+        option, _equals, value = argument.partition("=")
+        if looks_secret(option.lstrip("-").replace("-", "_")):
+            host.redactor.learn(value)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    """Return the texts of a list; nothing where ``value`` is no list."""
+    return tuple(str(entry) for entry in value) if isinstance(value, list) else ()
 
 
 def _end_of_file(path: str | None) -> datetime | None:

@@ -284,10 +284,23 @@ class KubernetesClient:
         if path not in self._served:
             call = Call("get", resource)
             reply = self._repeated(HttpRequest("GET", path), call)
+            if reply.status == 403:
+                return self._answers(resource)
             content = self._object(reply, call) if reply.status != 404 else {}
             names = {str(entry.get("name")) for entry in mappings(content.get("resources"))}
             self._served[path] = frozenset(names)
         return resource.plural in self._served[path]
+
+    def _answers(self, resource: Resource) -> bool:
+        """Say whether a kind is served where the user may not read what is: by asking for an object of it."""
+        try:
+            self.get(resource, "gpuops-inference")
+        except NotServed:
+            return False
+        except Refused as refused:
+            if not refused.is_permission:
+                raise
+        return True
 
     def version(self) -> Object:
         """Return the API server's version (``gitVersion``, ``major``, ``minor``, ...)."""

@@ -30,7 +30,7 @@ class Choice:
 def choose_controller(spec: WorkloadSpec, live_kind: str | None, leaderworkersets_served: bool | None) -> Choice:
     """Return the controller for ``spec``: as asked; as the workload has it (``live_kind``); else what is served.
 
-    ``leaderworkersets_served`` is ``None`` where nobody has asked the API server yet; a LeaderWorkerSet is assumed then.
+    ``leaderworkersets_served`` is ``None`` where nobody has asked the API server yet: a LeaderWorkerSet is assumed.
     """
     asked = spec.kubernetes.controller
     if asked == LEADERWORKERSET:

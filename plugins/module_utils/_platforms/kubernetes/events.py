@@ -45,9 +45,10 @@ def events_of(
         event
         for event in events
         if _is_about(_involved(event), uids, known, by_name)
-        and (_involved(event).get("uid") in uids or _event(event).time[:_TO_SECONDS] > since[:_TO_SECONDS])
+        and (str(_involved(event).get("uid")) in uids or _event(event).time[:_TO_SECONDS] > since[:_TO_SECONDS])
     ]
-    return tuple(sorted((_event(event) for event in kept), key=lambda event: event.time))
+    # Times with and without fractions of a second are in order only without the Z that ends them.
+    return tuple(sorted((_event(event) for event in kept), key=lambda event: event.time.rstrip("Z")))
 
 
 def unsolved(events: Sequence[PlatformEvent]) -> list[str]:
@@ -104,6 +105,7 @@ def _event(event: Object) -> PlatformEvent:
         reason=str(event.get("reason") or ""),
         message=_plain(str(event.get("message") or event.get("note") or "")),
         object=name if kind in ("Pod", "") else f"{kind}/{name}",
+        handle=str(involved.get("uid") or "") if kind == "Pod" else "",
     )
 
 

@@ -31,7 +31,7 @@ class Kubeconfig:
     cluster: str
     namespace: str | None
     user: Mapping[str, Any] = field(repr=False)
-    cluster_entry: Mapping[str, Any]
+    cluster_entry: Mapping[str, Any] = field(repr=False)
     loader: Any = field(repr=False)
 
     def fill(self, configuration: Any) -> list[str]:
@@ -161,11 +161,13 @@ def _loader_errors() -> tuple[type[Exception], ...]:
 
 
 def _unusable(source: str, error: object) -> OptionError:
-    """Return the error of a kubeconfig that cannot be read. YAML errors quote the file: only their place is told."""
+    """Return the error of a kubeconfig that cannot be read.
+
+    Nothing of its content is told: YAML errors quote lines of it, and the package's quote whole entries, in braces.
+    """
     mark = getattr(error, "problem_mark", None)
-    place = f"no YAML at line {mark.line + 1}" if mark is not None else " ".join(str(error).split())
-    return OptionError.of(
-        "kubeconfig",
-        f"{source} cannot be used: {place}.",
-        "Check it with `kubectl config view`.",
-    )
+    if mark is not None:
+        reason = f"no YAML at line {mark.line + 1}"
+    else:
+        reason = " ".join(str(error).split()).partition("{")[0].strip() or type(error).__name__
+    return OptionError.of("kubeconfig", f"{source} cannot be used: {reason}.", "Check it with `kubectl config view`.")

@@ -111,6 +111,7 @@ class KubernetesPlatform:
         """Return the workload of this name: a request for its main object, and one for each other object of it.
 
         Where the main object is gone and others of ours are left, these are the workload: failed, and in the way.
+        Failed is also one whose deletion was interrupted, since waiting would never end it.
         """
         found = self._objects.main(name)
         if found is None:
@@ -124,6 +125,8 @@ class KubernetesPlatform:
         objects = {**found.objects, **{key: entry for key in others if (entry := self._objects.get(key)) is not None}}
         self._live[name], self._kinds[name] = objects, found.kind
         live = observe.live_workload(name, found.kind, objects, record)
+        if live.managed and live.phase == DELETING and self._is_half_deleted(name):
+            return dataclasses.replace(live, phase=FAILED)
         if not live.managed or live.phase in (DELETING, RUNNING, STOPPED):
             return live
         # The controllers' own counts lag behind the pods: something may serve already.
@@ -209,6 +212,10 @@ class KubernetesPlatform:
         """Return as soon as a watch tells of a change, and after ``seconds`` at the latest."""
         self._objects.await_news(live.kind, live.name, seconds)
 
+    def close(self) -> None:
+        """End the watches."""
+        self._objects.close()
+
     def log(self, live: LiveWorkload, pod: PodStatus, lines: int) -> str | None:
         """Return the end of a pod's log; of the container before where it was restarted and has not got ready."""
         try:
@@ -237,6 +244,11 @@ class KubernetesPlatform:
     def layout(self, live: LiveWorkload) -> ReplicaLayout:
         """Return what the pods run, read from the live workload's body (pure)."""
         return read_layout(live.body, live.replicas)
+
+    def _is_half_deleted(self, name: str) -> bool:
+        """Say whether an object of the workload is left that nobody has asked to be deleted."""
+        labelled = self._objects.labelled(name).values()
+        return any("deletionTimestamp" not in mapping(entry.get("metadata")) for entry in labelled)
 
     def _kind(self, plan: Plan) -> str:
         return choose_controller(plan.spec, self._live_kind(plan), self._objects.leaderworkersets_served).kind

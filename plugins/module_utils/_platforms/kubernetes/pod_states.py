@@ -23,6 +23,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan im
 Object = Mapping[str, Any]
 
 # Set by LeaderWorkerSet on every pod of a group; the leader's is 0.
+# What LeaderWorkerSet writes on all pods of one version of its template.
+_REVISION_LABEL = "leaderworkerset.sigs.k8s.io/template-revision-hash"
 _INDEX_LABEL = "leaderworkerset.sigs.k8s.io/worker-index"
 # The image is pulled, the volumes are mounted: normal on the way up.
 _ON_THE_WAY = ("", "ContainerCreating", "PodInitializing")
@@ -43,7 +45,7 @@ def pod_status(pod: Object, kind: str, is_serving: bool) -> PodStatus:
     return PodStatus(
         name=name,
         handle=str(meta.get("uid") or name),
-        phase="terminating" if is_terminating(pod) else str(status.get("phase") or "Unknown").lower(),
+        phase=_phase(pod),
         role=role_of(pod, kind),
         machine=_text(spec.get("nodeName")),
         address=_text(status.get("podIP")),
@@ -51,6 +53,7 @@ def pod_status(pod: Object, kind: str, is_serving: bool) -> PodStatus:
         image=images[0] if images else None,
         messages=messages,
         last_words=last_words,
+        revision=str(mapping(meta.get("labels")).get(_REVISION_LABEL) or ""),
     )
 
 
@@ -83,13 +86,26 @@ def is_ready(pod: Object) -> bool:
 
 
 def is_running(pod: Object) -> bool:
-    """Say whether the pod's containers run."""
-    return mapping(pod.get("status")).get("phase") == "Running" and not is_terminating(pod)
+    """Say whether all containers of the pod run: Kubernetes' own phase is Running also while one waits to be started
+    again."""
+    return _phase(pod) == "running"
 
 
 def has_machine(pod: Object) -> bool:
     """Say whether the pod has been placed on a machine."""
     return bool(mapping(pod.get("spec")).get("nodeName"))
+
+
+def _phase(pod: Object) -> str:
+    """Return the pod's phase in lower case; ``terminating`` and ``restarting`` are no phases of Kubernetes' own."""
+    if is_terminating(pod):
+        return "terminating"
+    status = mapping(pod.get("status"))
+    phase = str(status.get("phase") or "Unknown").lower()
+    containers = mappings(status.get("containerStatuses"))
+    if phase == "running" and not all("running" in mapping(one.get("state")) for one in containers):
+        return "restarting"
+    return phase
 
 
 def _told(pod: Object, is_serving: bool) -> tuple[tuple[str, ...], str]:

@@ -12,7 +12,6 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
-import base64
 import http.client
 import io
 import socket
@@ -21,6 +20,7 @@ import time
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms import transport
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.authentication import Access
@@ -145,31 +145,28 @@ def open_channel(access: Access, path: str, port: int, time_limit: float, user_a
     """
     websocket = import_module("websocket")
     deadline = time.monotonic() + time_limit
-    address = "ws" + access.address.removeprefix("http") + f"{path}?ports={port}"
-    configuration = access.configuration
-    trust = Trust(
-        bool(configuration.verify_ssl), configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file
-    )
+    credentials = [f"{name}: {value}" for name, value in access.headers()]
     try:
-        options = {"context": trust.context(), "server_hostname": configuration.tls_server_name}
-        connection = websocket.WebSocket(sslopt=options)
+        connection = websocket.WebSocket()
         connection.connect(
-            address,
-            timeout=time_limit,
-            header=[f"{name}: {value}" for name, value in [("User-Agent", user_agent), *access.headers()]],
+            f"ws{access.address.removeprefix('http')}{path}?ports={port}",
+            # Given one, the library decides nothing about proxies and certificates.
+            socket=_connected(access, time_limit),
+            header=[f"User-Agent: {user_agent}", *credentials],
             subprotocols=[_PROTOCOL],
             suppress_origin=True,
             redirect_limit=0,
-            **_proxy_options(access),
         )
     except websocket.WebSocketBadStatusException as error:
         raise NotForwarded(_refusal(error)) from None
     except (websocket.WebSocketTimeoutException, TimeoutError):
         raise HttpError(transport.TIMED_OUT, f"no connection within {time_limit:g} s", False, True) from None
-    except websocket.WebSocketProxyException:
-        raise HttpError(transport.PROXY, "the proxy refused the connection", False, True) from None
     except (websocket.WebSocketException, OSError, ValueError) as error:
         raise _not_connected(error) from None
+    if connection.getstatus() != http.client.SWITCHING_PROTOCOLS:
+        # A redirect, which is not followed: who is there must not get the credentials.
+        connection.shutdown()
+        raise NotForwarded(HttpReply(int(connection.getstatus()), {}, b""))
     return Channel(connection, deadline, time_limit)
 
 
@@ -184,40 +181,43 @@ def send_through(
     connection = http.client.HTTPConnection(host)
     # Given one, it makes none itself.
     connection.sock = channel
+    dropped = HttpError(transport.INTERRUPTED, "the connection was dropped before the answer was complete", True, True)
     try:
         connection.request(method, path, body, {**headers, "Connection": "close"})
         response = connection.getresponse()
         content = response.read(limit + 1)
     except (http.client.HTTPException, OSError):
-        raise HttpError(
-            transport.INTERRUPTED, "the connection was dropped before the answer was complete", True, True
-        ) from None
+        raise dropped from None
     finally:
         channel.close()
     if len(content) > limit:
         raise HttpError(transport.TOO_LARGE, f"the answer is larger than {limit} bytes", True)
+    if response.length:
+        raise dropped
     fields = {name.lower(): value for name, value in response.headers.items()}
     return HttpReply(response.status, fields, content, time.monotonic() - started)
 
 
-def _proxy_options(access: Access) -> dict[str, Any]:
-    """Return the same way through a proxy, or past all of them, that the other requests take."""
+def _connected(access: Access, time_limit: float) -> socket.socket:
+    """Return a connection to the API server, through the proxy that all other requests take, trusted as these are."""
+    parts, configuration = urlsplit(access.address), access.configuration
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
     proxy = getattr(access.pool, "proxy", None)
     if proxy is None:
-        return {"http_no_proxy": ["*"]}
-    if proxy.scheme != "http":
-        raise HttpError(transport.PROXY, "a proxy that is itself reached over TLS cannot be used for this")
-    name = next((key for key in access.pool.proxy_headers or {} if key.lower() == "proxy-authorization"), "")
-    scheme, _space, encoded = str((access.pool.proxy_headers or {}).get(name, "")).partition(" ")
-    user, _colon, password = base64.b64decode(encoded).decode("utf-8", "replace").partition(":")
-    return {
-        "proxy_type": "http",
-        "http_proxy_host": proxy.host,
-        "http_proxy_port": proxy.port or 80,
-        "http_proxy_auth": (user, password) if scheme.lower() == "basic" else None,
-        # A name that no host has: with none at all the environment would decide.
-        "http_no_proxy": [""],
-    }
+        connection = http.client.HTTPConnection(host, port, timeout=time_limit)
+    elif proxy.scheme == "http":
+        connection = http.client.HTTPConnection(proxy.host, proxy.port, timeout=time_limit)
+        connection.set_tunnel(host, port, dict(access.pool.proxy_headers or {}))
+    else:
+        raise HttpError(transport.PROXY, "a proxy that is itself reached over TLS cannot be used for port-forward")
+    connection.connect()
+    if parts.scheme != "https":
+        return connection.sock
+    trust = Trust(
+        bool(configuration.verify_ssl), configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file
+    )
+    return trust.context().wrap_socket(connection.sock, server_hostname=configuration.tls_server_name or host)
 
 
 def _refusal(error: Any) -> HttpReply:
@@ -232,6 +232,8 @@ def _not_connected(error: Exception) -> HttpError:
         return HttpError(transport.UNTRUSTED, f"the server's certificate is not trusted ({error.verify_message})")
     if isinstance(error, ConnectionRefusedError):
         return HttpError(transport.REFUSED, "the connection was refused", False, True)
-    if isinstance(error, socket.gaierror) or type(error).__name__ == "WebSocketAddressException":
+    if isinstance(error, socket.gaierror):
         return HttpError(transport.UNRESOLVED, "the host name cannot be resolved", False, True)
+    if str(error).startswith("Tunnel connection failed"):
+        return HttpError(transport.PROXY, f"the proxy refused the connection ({error})", False, True)
     return HttpError(transport.INTERRUPTED, "the connection was dropped", False, True)

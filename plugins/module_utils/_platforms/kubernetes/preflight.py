@@ -99,11 +99,16 @@ class Preflight:
         return PreflightCheck("api", PASSED, evidence)
 
     def _trust(self) -> PreflightCheck:
+        """Judge what the connection's options say; the client obeys a kubeconfig that turns the check off, too."""
         kubernetes = self._connection.kubernetes
+        evidence = "validate_certs does not turn the check of the API server's certificate off."
+        if not self._client.address.startswith("https://"):
+            evidence = "the connection to the API server is not encrypted."
+            return PreflightCheck("tls", DOUBTFUL, evidence, "Give its https:// address.", "tls_not_verified")
         if kubernetes is not None and kubernetes.validate_certs is False:
             evidence = "the API server's certificate is not checked, so anybody on the way could read the token."
             return PreflightCheck("tls", DOUBTFUL, evidence, "Set ca_cert instead.", "tls_not_verified")
-        return PreflightCheck("tls", PASSED, "certificates are checked as the connection says.")
+        return PreflightCheck("tls", PASSED, evidence)
 
     def _credentials(self) -> PreflightCheck:
         """Ask who the API server takes us for."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import ssl
 import threading
@@ -86,19 +87,24 @@ class Stream:
 
     def interrupt(self) -> None:
         """End a read that another thread waits in."""
+        # The socket below TLS: what another thread reads from must not be taken apart under its hands.
         plain = self._socket()
-        if plain is not None:
-            try:
-                # The socket below TLS: what another thread reads from must not be taken apart under its hands.
+        try:
+            if plain is not None:
                 socket.socket.shutdown(plain, socket.SHUT_RDWR)
-            except OSError:
                 return
+            with socket.socket(fileno=os.dup(self._response.fileno())) as copy:
+                copy.shutdown(socket.SHUT_RDWR)
+        except (OSError, ValueError, AttributeError):
+            # It has ended already.
+            return
 
     def close(self) -> None:
         """Give the connection up."""
         self._response.close()
 
     def _socket(self) -> socket.socket | None:
+        """Return the connection's socket; ``None`` where the server said that this answer is its last."""
         found = getattr(getattr(self._response, "connection", None), "sock", None)
         return found if isinstance(found, socket.socket) else None
 

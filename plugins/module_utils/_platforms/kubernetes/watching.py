@@ -28,6 +28,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import mapping
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transport import HttpError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
 
 Object = dict[str, Any]
 # How long one watch goes on: a connection that died silently is noticed after this and the watch's margin.
@@ -42,6 +43,8 @@ _PIECE_SECONDS = 2.0
 # is over; it does nothing more.
 _CLOSE_SECONDS = 2.0
 _GONE = 410
+# A watch that ends sooner than this (seconds) is begun again after a pause only: something between may cut them all.
+_SHORTEST_WATCH = 1.0
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,10 @@ class _News:
 
     def wait(self, seconds: float) -> bool:
         """Say whether there are news since the last call, waiting for them."""
-        there_are = self._changed.wait(seconds)
+        if not self._changed.wait(seconds):
+            return False
         self._changed.clear()
-        return there_are
+        return True
 
 
 class _Follower(threading.Thread):
@@ -93,25 +97,25 @@ class _Follower(threading.Thread):
     def run(self) -> None:
         """List and watch until told to end or refused for good."""
         troubles = refusals = 0
-        while not self._closing.is_set() and self.failure is None:
-            try:
-                self._follow()
-            except HttpError as error:
-                self.trouble = unreachable(error, f"watch {self.subscription.resource.plural}", self._client.address)
-            except Refused as refused:
-                self._refused(refused)
-            except GpuopsError as error:
-                self.trouble = error
-            else:
+        while not self._closing.is_set():
+            began = time.monotonic()
+            trouble = self._followed()
+            if trouble is None:
                 troubles = refusals = 0
+                if time.monotonic() - began < _SHORTEST_WATCH:
+                    self._closing.wait(_delay(1))
                 continue
             if self._closing.is_set():
                 return
             troubles += 1
-            refusals = 0 if isinstance(self.trouble, PlatformUnreachable) else refusals + 1
+            refusals = refusals + 1 if _is_refusal(trouble) else 0
+            self.trouble = trouble
             if refusals >= _REFUSALS:
-                self.failure = self.trouble
+                self.failure = trouble
+            if self.failure is not None:
                 self.listed.set()
+                self._news.tell()
+                return
             self._news.tell()
             self._closing.wait(_delay(troubles))
 
@@ -123,10 +127,26 @@ class _Follower(threading.Thread):
         if watch is not None:
             watch.interrupt()
 
-    def _refused(self, refused: Refused) -> None:
-        if refused.code == _GONE:
-            self._version = ""
-        self.trouble = refused
+    def _followed(self) -> GpuopsError | None:
+        """Follow once; return why that ended, or ``None`` where the API server ended it in due course."""
+        plural = self.subscription.resource.plural
+        try:
+            self._follow()
+        except HttpError as error:
+            return unreachable(error, f"watch {plural}", self._client.address)
+        except GpuopsError as error:
+            if isinstance(error, Refused) and error.code == _GONE:
+                self._version = ""
+            return error
+        except Exception as error:
+            # Nobody above this thread sees what it raises: a defect is handed over like a failure.
+            text = self._client.host.redactor.text(str(error))
+            evidence = f"watching {plural} met an unexpected {type(error).__name__}: {text}."
+            self.failure = GpuopsError.from_finding(
+                Finding(ERROR, "internal_error", evidence, "This is a defect of the collection: please report it.")
+            )
+            return self.failure
+        return None
 
     def _follow(self) -> None:
         """List where that is needed, then follow one watch to its end."""
@@ -166,10 +186,9 @@ class _Follower(threading.Thread):
         """Take one event over; return false where the watch cannot go on from here."""
         kind, found = event.get("type"), mapping(event.get("object"))
         if kind == "ERROR":
-            if found.get("code") == _GONE:
-                self._version = ""
-                return False
-            raise HttpError("interrupted", "the API server ended the watch with an error", True, True)
+            # Mostly 410: what happened since the last version is forgotten. After any other error a list is safe, too.
+            self._version = ""
+            return False
         with self._lock:
             self._version = _version_of(found) or self._version
             if kind == "BOOKMARK":
@@ -247,6 +266,12 @@ class Feed:
                 )
         if follower.failure is not None:
             raise follower.failure
+
+
+def _is_refusal(trouble: GpuopsError) -> bool:
+    """Say whether trying on may be useless: not during an outage, nor where only a version is forgotten."""
+    forgotten = isinstance(trouble, Refused) and trouble.code == _GONE
+    return not forgotten and not isinstance(trouble, PlatformUnreachable)
 
 
 def _identity(entry: Mapping[str, Any]) -> str:

@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import RunaiConnection
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai import refusals
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai import refusals
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.token_cache import Token, TokenCache
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import mapping
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transport import (

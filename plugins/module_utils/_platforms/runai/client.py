@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import RunaiConnection
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import BUSY_STATUSES, Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai import refusals
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.authentication import Authenticator
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import BUSY_STATUSES, Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transport import (
     HttpError,
     HttpReply,

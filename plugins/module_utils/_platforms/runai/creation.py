@@ -17,12 +17,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     LiveWorkload,
     PlatformUnreachable,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import (
     DoubtfulAnswer,
     RunaiClient,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.refusals import ApiError
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host

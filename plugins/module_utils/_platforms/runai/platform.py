@@ -239,12 +239,16 @@ class RunaiPlatform:
         """Wait for the seconds: the API sends no news."""
         self._host.sleep(seconds)
 
+    def close(self) -> None:
+        """Do nothing: nothing is kept open."""
+
     def log(self, live: LiveWorkload, pod: PodStatus, lines: int) -> str | None:
         """Return nothing: the API has no logs."""
         return None
 
     def preflight(self, needs: PreflightNeeds) -> list[PreflightCheck]:
         """Say whether the project and its cluster are ready for such workloads; reads only."""
+        self._verify_cluster(None)
         return Preflight(self._client, self._place, self._connection).checks(needs)
 
     def request_leaders(

@@ -8,7 +8,7 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
@@ -85,11 +85,12 @@ class Preflight:
         entry: Mapping[str, Any] = entries[0] if entries else {}
         quota = _number(mapping(entry.get("totalResources")).get("gpuQuota"))
         in_use = _number(mapping(mapping(mapping(entry.get("status")).get("quotaStatus")).get("allocated")).get("gpu"))
-        limits = [_number(mapping(pool.get("gpu")).get("limit")) for pool in mappings(entry.get("resources"))]
+        pools = mappings(entry.get("resources"))
+        limits = [_number(mapping(pool.get("gpu")).get("limit")) for pool in pools]
         if quota is None:
             return PreflightCheck("quota", UNKNOWN, f"the control plane says nothing of the quota of {project.name}.")
         used = in_use or 0
-        evidence = f"project {project.name}: {used:g} of {quota:g} GPUs of its quota are in use."
+        evidence = f"project {project.name}: {used:g} of {quota:g} GPUs of its quota are in use{_by_pool(pools)}."
         # A pool without a limit may give more than its quota.
         most = None if None in limits or not limits else sum(limit for limit in limits if limit is not None)
         if most is not None and needs.gpus > most:
@@ -133,6 +134,15 @@ def _parts(cluster: Cluster, needs: PreflightNeeds) -> PreflightCheck:
         hint = "Replicas of several pods need LeaderWorkerSet, a single-pod inference Knative Serving."
         return PreflightCheck("cluster_parts", DOUBTFUL, evidence, hint, "cluster_parts_missing")
     return PreflightCheck("cluster_parts", PASSED, "the cluster reports nothing as missing.")
+
+
+def _by_pool(pools: Sequence[Mapping[str, Any]]) -> str:
+    """Return the quota of each node pool, where there are several: `` (node pools: default 8, a100 4)``."""
+    parts = [
+        f"{mapping(pool.get('nodePool')).get('name')} {_number(mapping(pool.get('gpu')).get('deserved')) or 0:g}"
+        for pool in pools
+    ]
+    return f" (node pools: {', '.join(parts)})" if len(parts) > 1 else ""
 
 
 def _unseen_claim(claim: str) -> PreflightCheck:

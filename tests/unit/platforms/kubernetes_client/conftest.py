@@ -16,7 +16,18 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from client_fixture_types import MakeClient
-from scripted_server import ScriptedServer
+from scripted_server import Answer, Asked, Reaction, ScriptedServer
+
+
+class ClosingServer(ScriptedServer):
+    """Says that it closes the connection after each answer, as the scripted server does."""
+
+    def react(self, asked: Asked) -> Reaction:
+        """Return the next reaction to a request."""
+        reaction = super().react(asked)
+        if isinstance(reaction, Answer):
+            return dataclasses.replace(reaction, headers={"Connection": "close", **reaction.headers})
+        return reaction
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +41,7 @@ def without_clusters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def api() -> Iterator[ScriptedServer]:
     """An API server that knows nothing but what a test writes down."""
-    scripted = ScriptedServer()
+    scripted = ClosingServer()
     yield scripted
     scripted.close()
 

@@ -213,6 +213,10 @@ def test_nothing_secret_is_shown_of_a_loaded_connection() -> None:
         ({"kubeconfig": kubeconfig(current="")}, "context", "no context is chosen"),
         ({"kubeconfig": {**kubeconfig(), "clusters": []}}, "kubeconfig", "has no address"),
         ({"host": "cluster.example.com"}, "host", "https://HOST:PORT"),
+        ({"host": "https://[::1"}, "host", "https://HOST:PORT"),
+        ({"host": "https://cluster.example.com:port"}, "host", "https://HOST:PORT"),
+        ({"kubeconfig": kubeconfig(cluster={"server": "cluster.example.com"})}, "kubeconfig", "is no address"),
+        ({"host": SERVER, "proxy": "http://[::1"}, "proxy", "http://HOST:PORT"),
         ({"host": SERVER, "ca_cert": "/no/such"}, "ca_cert", "/no/such is no file"),
         ({"host": SERVER, "client_cert": "/no/such"}, "client_cert", "/no/such is no file"),
         (
@@ -233,12 +237,54 @@ def test_a_file_that_is_no_yaml_is_not_quoted(tmp_path: Path) -> None:
     assert "canary" not in wrong(kubeconfig="a: b\nusers: [token: canary-secret\n}}").message
 
 
+@pytest.mark.parametrize("kind", ["file", "content"])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"users": [{"name": "one-user", "token": "canary-secret"}]},
+        {"users": [{"user": {"token": "canary-secret"}}]},
+        {"users": {"token": "canary-secret"}},
+        {"users": ["canary-secret"]},
+        {"users": [{"name": "one-user", "user": "canary-secret"}]},
+        {"users": [{"name": "one-user", "user": {"client-certificate-data": "canary-secret"}}]},
+        {"users": [{"name": "one-user", "user": {"auth-provider": {"name": "oidc", "config": "canary-secret"}}}]},
+        {"clusters": [{"name": "one-cluster", "token": "canary-secret"}]},
+    ],
+)
+def test_what_stands_in_a_kubeconfig_is_not_quoted(tmp_path: Path, parts: dict[str, Any], kind: str) -> None:
+    content = {**kubeconfig(), **parts}
+    try:
+        access = loaded(kubeconfig=content if kind == "content" else written(tmp_path, "config", content))
+    except OptionError as error:
+        assert "canary" not in error.message
+    else:
+        assert "canary" not in repr(access)
+
+
+def test_a_plugins_words_are_told_without_its_secrets() -> None:
+    redactor = Redactor()
+    command = 'echo "cannot log in with $1" >&2; exit 3'
+    plugin = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": "sh",
+        "args": ["-c", command, "sh", "--oidc-client-secret=canary-secret"],
+    }
+    with pytest.raises(OptionError) as error:
+        loaded(Host(redactor=redactor), kubeconfig=kubeconfig(user={"exec": plugin}))
+    assert error.value.findings[0].cause == "credential_plugin_failed"
+    assert "cannot log in with --oidc-client-secret=********" in error.value.message
+
+
+KEYS = (
+    *("name", "clusters", "users", "contexts", "context", "cluster", "user", "server", "token", "namespace"),
+    *("as", "as-groups", "exec", "args", "env", "auth-provider", "config", "proxy-url", "tls-server-name"),
+)
 plain = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=4)),
     lambda below: st.one_of(
         st.lists(below, max_size=3),
         st.dictionaries(
-            st.sampled_from(["name", "clusters", "users", "contexts", "context", "cluster", "user", "server", "token"]),
+            st.sampled_from(KEYS),
             below,
             max_size=4,
         ),

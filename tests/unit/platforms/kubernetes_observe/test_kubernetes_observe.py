@@ -255,6 +255,16 @@ def test_the_end_of_a_container_in_a_pod_that_is_deleted_was_asked_for() -> None
     assert case.status().pods[0].messages == ()
 
 
+def test_a_follower_that_waits_to_be_started_again_does_not_run_whatever_its_phase_says() -> None:
+    case = Case("deployments_running")
+    follower = next(pod for pod in case.pods if pod["metadata"]["labels"]["run.ai/role"] == "worker")
+    follower["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
+    assert follower["status"]["phase"] == "Running"
+    status = case.status()
+    assert {pod.role: pod.phase for pod in status.pods} == {"leader": "running", "follower": "restarting"}
+    assert status.phase == INITIALIZING
+
+
 @pytest.mark.parametrize(("count", "ready", "expected"), [(0, False, False), (1, False, True), (1, True, False)])
 def test_whose_log_tells_more(count: int, ready: bool, expected: bool) -> None:
     pod = {"status": {"containerStatuses": [{"restartCount": count, "ready": ready}]}}
@@ -366,6 +376,13 @@ def test_events_have_the_time_when_they_were_seen_last(times: dict[str, Any]) ->
     case.events = [event("Pod", "lws-running-0", **times)]
     (seen,) = case.status().events
     assert (seen.time, seen.object) == (LATER, "lws-running-0")
+
+
+def test_events_are_in_order_whatever_the_precision_of_their_times() -> None:
+    case = Case("lws_running")
+    times = ["2026-11-24T10:00:01Z", "2026-11-24T10:00:00.38Z", "2026-11-24T10:00:00Z"]
+    case.events = [event("Pod", "lws-running-0", lastTimestamp=time) for time in times]
+    assert [seen.time for seen in case.status().events] == times[::-1]
 
 
 def test_events_of_the_newer_api_are_read_too() -> None:
