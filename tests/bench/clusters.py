@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.stage import BenchFailure
-from gpuops_cluster.api import APPLY
 from support.cluster import LEADERWORKERSETS, NAMESPACE, ClusterHandle
+
+from gpuops_cluster.api import APPLY
 
 MACHINES = 8
 # More than any measurement takes: what has no room would be looked at again and again by the scheduler.
@@ -27,7 +28,9 @@ SETTLE_SECONDS = 900.0
 LOOK_SECONDS = 2.0
 FIELD_MANAGER = "gpuops.inference"
 PLATFORM = "ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes"
-_RESOURCE = re.compile(r"/api(?:s/[^/]+)?/[^/]+/(?:namespaces/[^/]+/)?(?P<plural>[a-z]+)(?:/[^/]+(?P<below>/[a-z]+)?)?$")
+_RESOURCE = re.compile(
+    r"/api(?:s/[^/]+)?/[^/]+/(?:namespaces/[^/]+/)?(?P<plural>[a-z]+)(?:/[^/]+(?P<below>/[a-z]+)?)?$"
+)
 _SERVICES = f"/api/v1/namespaces/{NAMESPACE}/services"
 _WORKLOADS = f"{LEADERWORKERSETS}/namespaces/{NAMESPACE}/leaderworkersets"
 

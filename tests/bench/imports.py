@@ -60,7 +60,7 @@ def measure(stage: Stage, sandbox: SandboxHandle, modules: list[str]) -> list[Fi
                    f"over `{BASIC}` ({basic_zipped:.0f} ms); as a module, for each task: Python compiles anew"),
         ]  # fmt: skip
     basic, package = _import_cost(stage.checkout, PACKAGE)
-    note = f"over `{BASIC}` ({basic:.0f} ms); in process once for each run of ansible-playbook, as a module for each task"
+    note = f"over `{BASIC}` ({basic:.0f} ms); in process once for each run of ansible-playbook, else for each task"
     return [*figures, Figure(GROUP, f"the Python package `{PACKAGE}`: imports", package, "ms CPU", "", note)]
 
 

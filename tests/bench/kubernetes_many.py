@@ -23,7 +23,7 @@ RUNS = 3
 
 
 def measure(stage: Stage, cluster: ClusterHandle, items: int, module_loop_items: int) -> list[Figure]:
-    """Create ``items`` workloads, apply their objects by the other collection too, then go over all of them unchanged."""
+    """Create ``items`` workloads, apply their objects by the other collection too, then go over all unchanged."""
     install_peer(stage.checkout)
     names = [f"many-{number}" for number in range(items)]
     stage.play([workload_task(cluster.workload("{{ inventory_hostname }}", wait=False))], "--forks", "5", hosts=names)

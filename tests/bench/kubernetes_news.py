@@ -14,9 +14,10 @@ from urllib.parse import quote
 
 from bench.figures import Figure
 from bench.stage import BenchFailure, Stage, workload_task
+from support.cluster import PODS, ClusterHandle
+
 from gpuops_cluster.api import Api
 from gpuops_cluster.launcher import administrator
-from support.cluster import PODS, ClusterHandle
 
 GROUP = "From an event of the API server to the line that tells it"
 PODS_EACH = 2
@@ -60,7 +61,7 @@ def measure(stage: Stage, cluster: ClusterHandle, replicas: int) -> list[Figure]
         Figure(GROUP, "a pod runs: median", statistics.median(delays), "s", "", note),
         Figure(GROUP, "a pod runs: 95th percentile", statistics.quantiles(delays, n=20)[-1], "s"),
         Figure(GROUP, "a pod runs: longest", max(delays), "s"),
-        Figure(GROUP, "the last pod runs, to the end of the task", ended, "s", "", "the controller's own work included"),
+        Figure(GROUP, "from the last one to the end of the task", ended, "s", "", "with the controllers' own work"),
     ]
 
 

@@ -44,7 +44,8 @@ def _memory(shape: Shape, number: int) -> list[Figure]:
         "ansible-playbook": (ours.parent_kib, nothing.parent_kib),
         "largest process of a task": (ours.largest_child_kib, nothing.largest_child_kib),
     }
+    label = f"{shape.label}, {number} workloads"
     return [
-        Figure(GROUP, f"{shape.label}, {number} workloads: {who}", kib / 1024, "MiB", "", f"{least / 1024:.0f} MiB with {NOTHING}")
+        Figure(GROUP, f"{label}: {who}", kib / 1024, "MiB", "", f"{least / 1024:.0f} MiB with {NOTHING}")
         for who, (kib, least) in pairs.items()
     ]

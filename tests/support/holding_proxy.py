@@ -35,6 +35,7 @@ class HoldingProxy:
         self._lock = threading.Lock()
         self._released = threading.Event()
         self._hit = threading.Event()
+        self._sent = threading.Event()
         self._fate = ""
         self._nth = 0
         self._seen = 0
@@ -82,8 +83,8 @@ class HoldingProxy:
         """Hold the ``nth`` write from now on; ``fate``: see above."""
         with self._lock:
             self._nth, self._fate, self._seen = nth, fate, 0
-            self._hit.clear()
-            self._released.clear()
+            for event in (self._hit, self._released, self._sent):
+                event.clear()
 
     def is_hit(self) -> bool:
         """Say whether the request has come that was to be held."""
@@ -94,25 +95,28 @@ class HoldingProxy:
         until(self.is_hit, "the request that is to be held comes", 60)
 
     def release(self) -> None:
-        """Let what is held go on, and hold nothing more."""
+        """Let what is held go on, and hold nothing more; what was only late has its answer then."""
         with self._lock:
             self._nth = 0
             self._released.set()
+            is_late = self._fate == LATE and self._hit.is_set()
+        if is_late:
+            until(self._sent.is_set, "the held request has its answer", 60)
 
     def _pass_on(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         fate = self._fate_of(handler)
+        if fate:
+            self._hit.set()
+            self._released.wait()
         if fate == NEVER:
-            self._hit.set()
-            self._released.wait()
             return
-        if fate == LATE:
-            self._hit.set()
-            self._released.wait()
         connection = http.client.HTTPSConnection(*self._address, context=self._context, timeout=120)
         headers = {name: value for name, value in handler.headers.items() if name.lower() not in _OF_A_CONNECTION}
         connection.request(handler.command, handler.path, body or None, headers)
         answer = connection.getresponse()
+        if fate == LATE:
+            self._sent.set()
         handler.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in _OF_A_CONNECTION:

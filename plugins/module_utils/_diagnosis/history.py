@@ -125,6 +125,8 @@ class StatusHistory:
         if self._oldest_pod is None and status.phase != FAILED:
             # Without a pod nobody knows which events belong to an earlier life of the name.
             return by_pod
+        # A pod that was gone before the first look may have been replaced by a change.
+        seen = {handle for handles in self._incarnations.values() for handle in handles} | {""}
         told: Counter[str] = Counter()
         starts: Counter[tuple[str, str]] = Counter()
         displaced: Counter[str] = Counter()
@@ -133,7 +135,7 @@ class StatusHistory:
                 continue
             if event.reason.startswith("RecreateGroup"):
                 told[event.message] += 1
-            elif event.reason == "Started":
+            elif event.reason == "Started" and event.handle in seen:
                 starts[(event.object, event.message)] += 1
             elif event.reason.startswith(_DISPLACED):
                 displaced[event.object] += 1

@@ -40,14 +40,15 @@ OLDEST_GO = "1.26"
 GO_IS_MISSING = 2
 
 KUBERNETES_VERSION = "v1.36.3"
+_MAJOR, _MINOR, _PATCH = KUBERNETES_VERSION.removeprefix("v").split(".")
 _STAMP = "k8s.io/component-base/version"
 _KUBERNETES_FLAGS = " ".join(
     f"-X {_STAMP}.{name}={value}"
     # Without them the programs call themselves v0.0.0-master and clients cannot parse it.
     for name, value in (
         ("gitVersion", KUBERNETES_VERSION),
-        ("gitMajor", KUBERNETES_VERSION.split(".")[0].removeprefix("v")),
-        ("gitMinor", KUBERNETES_VERSION.split(".")[1]),
+        ("gitMajor", _MAJOR),
+        ("gitMinor", _MINOR),
         ("gitTreeState", "clean"),
         ("gitCommit", "0" * 40),
         ("buildDate", "2026-01-01T00:00:00Z"),

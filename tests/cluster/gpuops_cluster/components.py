@@ -16,15 +16,15 @@ import yaml
 from gpuops_cluster import leaderworkerset
 from gpuops_cluster.api import Identity
 from gpuops_cluster.certificates import Authority, Pair, make_service_account_key
-from gpuops_cluster.kubelet.pods import SCENARIOS
+from gpuops_cluster.kubelet.pods import ENGINE_PORT, POD_NETWORK, SCENARIOS
 from gpuops_cluster.objects import CLIENTS, NAMESPACE, NAMESPACES, TEST_USER
 from gpuops_cluster.processes import ADDRESS
 from gpuops_cluster.programs import Programs
 
 PORTS = (
     *("etcd", "etcd_peer", "api", "controllers", "scheduler", "kubelet", "kwok", "lws_webhook", "lws_health"),
-    # Where port-forward leads; nothing listens there but what a test starts.
-    "forward",
+    # Where port-forward leads: to the engines' stand-in, and from other ports of pods to where a test may listen.
+    *("engines", "forward"),
 )
 CONTEXT = "gpuops-test"
 STAGES = Path(__file__).with_name("stages.yaml")
@@ -131,7 +131,7 @@ def kwok_configuration(layout: Layout) -> str:
     options = {
         "manageAllNodes": False,
         "manageNodesWithAnnotationSelector": "kwok.x-k8s.io/node=fake",
-        "cidr": "10.50.0.0/16",
+        "cidr": POD_NETWORK,
         "nodeIP": ADDRESS,
         "nodePort": layout.ports["kubelet"],
         "serverAddress": f"{ADDRESS}:{layout.ports['kwok']}",
@@ -148,8 +148,12 @@ def kwok_configuration(layout: Layout) -> str:
     }
     configuration = {"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokConfiguration", "options": options}
     anything: dict[str, Any] = {"selector": {}}
-    # Exec runs on this machine, and port-forward, to whatever port of whatever pod, leads to one port of it: enough to
-    # try that requests arrive.
+    # Exec runs on this machine, and port-forward, from whatever pod, leads to ports of it: enough to try that requests
+    # arrive.
+    forwards = [
+        {"ports": [ENGINE_PORT], "target": {"port": layout.ports["engines"], "address": ADDRESS}},
+        {"target": {"port": layout.ports["forward"], "address": ADDRESS}},
+    ]
     handlers = [
         {
             "apiVersion": "kwok.x-k8s.io/v1alpha1",
@@ -161,7 +165,7 @@ def kwok_configuration(layout: Layout) -> str:
             "apiVersion": "kwok.x-k8s.io/v1alpha1",
             "kind": "ClusterPortForward",
             "metadata": {"name": "everything"},
-            "spec": {**anything, "forwards": [{"target": {"port": layout.ports["forward"], "address": ADDRESS}}]},
+            "spec": {**anything, "forwards": forwards},
         },
     ]
     return yaml.safe_dump_all([configuration, *handlers, *stages()], sort_keys=False)
@@ -170,7 +174,7 @@ def kwok_configuration(layout: Layout) -> str:
 def stages() -> list[dict[str, Any]]:
     """Return KWOK's stages, with the images that it leaves alone put in."""
     text = STAGES.read_text(encoding="utf-8").replace("SCENARIOS\n", f"{sorted(SCENARIOS)}\n")
-    return [stage for stage in yaml.safe_load_all(text) if stage]
+    return list(yaml.safe_load(text))
 
 
 def commands(layout: Layout, programs: Programs) -> dict[str, list[str]]:
@@ -277,6 +281,7 @@ def _kubelet(layout: Layout) -> list[str]:
         f"--key={server.key}",
         f"--port={layout.ports['kubelet']}",
         f"--kwok-port={layout.ports['kwok']}",
+        f"--engines-port={layout.ports['engines']}",
     ]
 
 

@@ -44,7 +44,7 @@ PORT_TAKEN = "address already in use"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Whoever writes goes before what it writes to: an API server without its etcd does not end by itself.
 END_ORDER = ("keeper", "lws", "kubelet", "kwok", "scheduler", "controllers", "api-server", "etcd")
-VARIABLES = {"PYTHONPATH": os.pathsep.join((str(PACKAGE_ROOT), str(PACKAGE_ROOT.parent / "tools")))}
+VARIABLES = {"PYTHONPATH": os.pathsep.join(str(PACKAGE_ROOT.parent / name) for name in ("cluster", "sandbox", "tools"))}
 
 
 class _InterruptedStart(ClusterError):

@@ -68,9 +68,9 @@ def test_deletion_takes_only_the_very_object(client: KubernetesClient) -> None:
 
 def test_deletion_in_the_foreground_waits_for_what_belongs_to_it(client: KubernetesClient) -> None:
     client.apply(DEPLOYMENTS, "my-llm", manifests.deployment("my-llm"))
-    until(lambda: client.list(PODS, labels=f"{WORKLOAD}=my-llm").items, "the pod is there")
+    until(lambda: client.list(PODS, labels=f"{WORKLOAD}=my-llm").items, "the pod is there", 120)
     client.delete(DEPLOYMENTS, "my-llm", propagation="Foreground")
-    until(lambda: client.get(DEPLOYMENTS, "my-llm") is None, "the Deployment is gone")
+    until(lambda: client.get(DEPLOYMENTS, "my-llm") is None, "the Deployment is gone", 120)
     assert client.list(PODS, labels=f"{WORKLOAD}=my-llm").items == []
 
 
@@ -96,7 +96,7 @@ def test_a_pods_log_is_read(client: KubernetesClient) -> None:
         pods = client.list(PODS, labels=f"{WORKLOAD}=my-llm").items
         return [entry["metadata"]["name"] for entry in pods if entry["status"].get("phase") == "Running"]
 
-    (pod,) = until(running, "the pod runs")
+    (pod,) = until(running, "the pod runs", 120)
     assert len(client.logs(pod, tail_lines=3).splitlines()) == 3
     with pytest.raises(Refused) as refused:
         client.logs(pod, container="vllm", previous=True)

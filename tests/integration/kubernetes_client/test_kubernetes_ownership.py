@@ -46,7 +46,8 @@ def test_what_is_owned_is_what_was_applied(
         live = client.get(resource, "my-llm")
         return live is not None and owned_part(live) == manifest and ("status" not in live or bool(live["status"]))
 
-    until(settled, "the controllers wrote their parts and ours is the same")
+    # After the restarts of other tests the controllers come back with their own patience.
+    until(settled, "the controllers wrote their parts and ours is the same", 120)
 
 
 def test_applying_what_is_owned_changes_nothing(client: KubernetesClient) -> None:

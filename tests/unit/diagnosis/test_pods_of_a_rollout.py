@@ -60,3 +60,15 @@ def test_an_event_about_a_predecessor_of_the_same_name_does_not_count() -> None:
     of_the_pod = WorkloadStatus(INITIALIZING, pods=(pod("a", ""),), events=(event,))
     assert causes_of(of_the_predecessor) == []
     assert causes_of(of_the_pod) == ["image_pull_failed"]
+
+
+def test_starts_of_pods_that_were_gone_before_the_first_look_do_not_count() -> None:
+    starts = tuple(
+        PlatformEvent(CREATED, "Normal", "Started", "Started container vllm", "w-0", handle) for handle in "xyza"
+    )
+    look = WorkloadStatus(INITIALIZING, pods=(pod("a", "1"),), events=starts)
+    assert "crash_loop" not in causes_of(look)
+    unknown = tuple(
+        PlatformEvent(start.time, start.kind, start.reason, start.message, start.object) for start in starts
+    )
+    assert "crash_loop" in causes_of(WorkloadStatus(INITIALIZING, pods=(pod("a", "1"),), events=unknown))

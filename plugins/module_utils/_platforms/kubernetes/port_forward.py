@@ -146,8 +146,8 @@ def open_channel(access: Access, path: str, port: int, time_limit: float, user_a
     websocket = import_module("websocket")
     deadline = time.monotonic() + time_limit
     credentials = [f"{name}: {value}" for name, value in access.headers()]
+    connection = websocket.WebSocket()
     try:
-        connection = websocket.WebSocket()
         connection.connect(
             f"ws{access.address.removeprefix('http')}{path}?ports={port}",
             # Given one, the library decides nothing about proxies and certificates.
@@ -162,7 +162,8 @@ def open_channel(access: Access, path: str, port: int, time_limit: float, user_a
     except (websocket.WebSocketTimeoutException, TimeoutError):
         raise HttpError(transport.TIMED_OUT, f"no connection within {time_limit:g} s", False, True) from None
     except (websocket.WebSocketException, OSError, ValueError) as error:
-        raise _not_connected(error) from None
+        if connection.getstatus() is None:
+            raise _not_connected(error) from None
     if connection.getstatus() != http.client.SWITCHING_PROTOCOLS:
         # A redirect, which is not followed: who is there must not get the credentials.
         connection.shutdown()

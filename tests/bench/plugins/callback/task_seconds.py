@@ -1,8 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes into the file that ``TASK_SECONDS_FILE`` names when each task began and ended on each host, and how much memory
-was used at the end."""
+"""Writes into the file that ``TASK_SECONDS_FILE`` names when each task began and ended on each host, and the memory."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 """``python -m gpuops_cluster.kubelet``: stands where the machines' kubelets would be.
 
 It plays the pods of scenario images, answers requests for logs, and hands every other request (exec, port-forward) to
-KWOK's own server.
+KWOK's own server. It also answers in the place of the pods' engines, to which KWOK's port-forward leads.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import urllib.parse
 from pathlib import Path
 
 from gpuops_cluster.api import Api, Identity
+from gpuops_cluster.kubelet import engines
 from gpuops_cluster.kubelet.logs import is_running, log_lines, query_of, refusal
 from gpuops_cluster.kubelet.player import Player
 from gpuops_cluster.kubelet.pods import Pod
@@ -128,9 +129,11 @@ def main(arguments: list[str]) -> int:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--kwok-port", type=int, required=True)
+    parser.add_argument("--engines-port", type=int, required=True)
     options = parser.parse_args(arguments)
     identity = Identity(options.api_url, options.ca, options.client_certificate, options.client_key)
     threading.Thread(target=Player(Api(identity)).run, daemon=True).start()
+    threading.Thread(target=engines.serve, args=(Api(identity), ADDRESS, options.engines_port), daemon=True).start()
     asyncio.run(Server(Api(identity), options.kwok_port).serve(options.port, options.certificate, options.key))
     return 0
 

@@ -27,6 +27,12 @@ SCENARIOS: dict[str, str] = {
     "evicted": "good_start",
 }
 DEFAULT_LOG = "good_start"
+# Where pods are: multicast addresses, to which the API server's proxy sends nothing ("address not allowed"). Requests
+# for pods thus never leave this machine, beyond which somebody else might have a private address.
+POD_NETWORK = "233.252.0.0/16"
+_PLAYED_NETWORK = "233.253"
+# vLLM's own default of --port, at which a stand-in of the engine answers (engines.py).
+ENGINE_PORT = 8000
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s)")
 
 
@@ -121,7 +127,7 @@ class Pod:
     @property
     def address(self) -> str:
         """An address for its status; nothing listens there."""
-        return f"10.51.{int(self.uid[:2], 16)}.{int(self.uid[2:4], 16)}"
+        return f"{_PLAYED_NETWORK}.{int(self.uid[:2], 16)}.{int(self.uid[2:4], 16)}"
 
     def log(self, container: str) -> list[str]:
         """Return what a container has written: recorded lines of a real vLLM; others than the first write nothing."""

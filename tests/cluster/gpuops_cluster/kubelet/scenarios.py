@@ -9,6 +9,7 @@ needs as long as the image or the model does.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -65,13 +66,12 @@ def life(pod: Pod) -> Iterator[Step]:
     return _LIVES[pod.image.name](pod)
 
 
-def back_offs() -> Iterator[tuple[float, str]]:
-    """Return how long a kubelet waits each time, in seconds and as it writes that (Go's duration)."""
-    seconds = BACK_OFF_SECONDS
-    while True:
-        minutes, rest = divmod(int(seconds), 60)
-        yield seconds, f"{minutes}m{rest}s" if minutes else f"{rest}s"
-        seconds = min(2 * seconds, LONGEST_BACK_OFF_SECONDS)
+def back_off(times: int) -> tuple[float, str]:
+    """Return how long a kubelet waits the first, second, ... of ``times``: in seconds, and as it writes that (Go's
+    duration)."""
+    seconds = min(BACK_OFF_SECONDS * 2 ** min(times - 1, 10), LONGEST_BACK_OFF_SECONDS)
+    minutes, rest = divmod(int(seconds), 60)
+    return seconds, f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
 def _started_events(pod: Pod, restarts: int) -> tuple[Event, ...]:
@@ -90,7 +90,6 @@ def _crashes(pod: Pod, ended: Callable[[str, str], State], runs: bool = True) ->
     container = pod.containers[0]
     name = container["name"]
     status = PodStatus(pod)
-    waits = back_offs()
     last: State | None = None
     restarts = 0
     while True:
@@ -111,7 +110,7 @@ def _crashes(pod: Pod, ended: Callable[[str, str], State], runs: bool = True) ->
         last = state
         # A kubelet restarts a container at once the first time, and waits from then on.
         if restarts:
-            seconds, words = next(waits)
+            seconds, words = back_off(restarts)
             message = f"back-off {words} restarting failed container={name} pod={pod.full_name}"
             first = container_status(pod, container, waiting("CrashLoopBackOff", message), last=last, restarts=restarts)
             words = f"Back-off restarting failed container {name} in pod {pod.full_name}"
@@ -171,7 +170,7 @@ def _failing_pulls(pod: Pod, error: str) -> Iterator[Step]:
         return status.whole(first, "Pending")
 
     yield Step(state("ContainerCreating", None), (Event("Pulling", f'Pulling image "{image}"', container=name),))
-    for seconds, _words in back_offs():
+    for times in itertools.count(1):
         failed = (
             Event("Failed", f'Failed to pull image "{image}": {error}', "Warning", name),
             Event("Failed", "Error: ErrImagePull", "Warning", name),
@@ -182,7 +181,7 @@ def _failing_pulls(pod: Pod, error: str) -> Iterator[Step]:
             Event("Failed", "Error: ImagePullBackOff", "Warning", name),
         )
         message = f'Back-off pulling image "{image}": ErrImagePull: {error}'
-        yield Step(state("ImagePullBackOff", message), waits, seconds)
+        yield Step(state("ImagePullBackOff", message), waits, back_off(times)[0])
 
 
 def _config_error(pod: Pod) -> Iterator[Step]:
