@@ -58,19 +58,23 @@ def told(cluster: ClusterHandle) -> str:
     return f"{sum(found.values())} requests" if found else ""
 
 
-def manifests(cluster: ClusterHandle, made: str, name: str) -> dict[str, dict[str, Any]]:
-    """Return by its path what the collection applied for the workload ``made``, written for one called ``name``."""
+def manifests(cluster: ClusterHandle, made: str, name: str) -> list[dict[str, Any]]:
+    """Return what the collection applied for the workload ``made``, written for one called ``name``."""
     owned_part = import_module(f"{PLATFORM}.ownership").owned_part
-    texts = {path: json.dumps(owned_part(cluster.get(f"{path}/{made}"))) for path in (_WORKLOADS, _SERVICES)}
-    return {f"{path}/{name}": json.loads(text.replace(made, name)) for path, text in texts.items()}
+    applied = json.dumps([owned_part(cluster.get(f"{path}/{made}")) for path in (_WORKLOADS, _SERVICES)])
+    renamed: list[dict[str, Any]] = json.loads(applied.replace(made, name))
+    return renamed
 
 
-def copied(cluster: ClusterHandle, made: str, name: str) -> None:
-    """Make a workload as the collection makes one, from what it made for another, without its pace."""
-    for path, manifest in manifests(cluster, made, name).items():
-        status, content = cluster.api("PATCH", f"{path}?fieldManager={FIELD_MANAGER}", manifest, APPLY)
-        if status != 201:
-            raise BenchFailure(f"{path}: {status} {content}")
+def copy_workload(cluster: ClusterHandle, made: str, names: Sequence[str]) -> None:
+    """Make workloads as the collection makes them, from what it made for another, without its pace."""
+    template = json.dumps(manifests(cluster, made, made))
+    for name in names:
+        for path, manifest in zip((_WORKLOADS, _SERVICES), json.loads(template.replace(made, name)), strict=True):
+            address = f"{path}/{name}?fieldManager={FIELD_MANAGER}"
+            status, content = cluster.api("PATCH", address, manifest, APPLY)
+            if status != 201:
+                raise BenchFailure(f"PATCH {address}: {status} {content}")
 
 
 def settled(cluster: ClusterHandle, names: Sequence[str]) -> None:

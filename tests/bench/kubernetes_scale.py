@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.clusters import copied, settled, told
+from bench.clusters import copy_workload, settled, told
 from bench.figures import Figure
 from bench.many import DEBUG, IN_PROCESS, Shape, Way, item_of
 from bench.stage import Stage, workload_task
@@ -24,8 +24,7 @@ def measure(stage: Stage, cluster: ClusterHandle, items: int) -> list[Figure]:
     made = "most-0"
     stage.play([workload_task(cluster.workload(made))])
     names = [made, *(f"most-{number}" for number in range(1, items))]
-    for name in names[1:]:
-        copied(cluster, made, name)
+    copy_workload(cluster, made, names[1:])
     settled(cluster, names)
     figures = []
     for forks in (None, FORKS):

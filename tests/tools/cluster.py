@@ -39,7 +39,8 @@ def how_to_use(state: dict[str, Any]) -> str:
         f"  {state['programs']['kubectl']} get nodes\n"
         f"  {playbook} gpuops.inference.status -i YOUR_INVENTORY   (gpuops_platform: kubernetes)\n"
         f"Namespaces: {', '.join(state['namespaces'])}; the claim with the models: {state['claim']}.\n"
-        "Machines, GPUs and running containers are only records: nothing in a pod runs, nothing answers HTTP."
+        "Machines, GPUs and running containers are only records: nothing in a pod runs. A stand-in of the engine"
+        " answers the smoke test."
     )
 
 

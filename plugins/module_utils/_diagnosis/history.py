@@ -79,6 +79,7 @@ class StatusHistory:
         self._oldest_pod: float | None = None
         self._revisions: list[str] = []
         self._outdated: set[str] = set()
+        self._has_ended = False
         self._first_seen: dict[str, float] = {}
 
     def observe(self, status: WorkloadStatus, now: float) -> None:
@@ -88,6 +89,7 @@ class StatusHistory:
         self.ever_running = self.ever_running or status.phase == RUNNING
         of_pods = [f"{pod.name}: {text}" for pod in status.pods for text in pod.messages if _tells_of_an_end(text)]
         self.last_messages = (*status.messages, *of_pods) or self.last_messages
+        self._has_ended = self._has_ended or bool(of_pods)
         ends = [LastWords(pod.name, pod.role, pod.last_words) for pod in status.pods if pod.last_words]
         self.last_words = tuple(dict.fromkeys((*ends, *self.last_words)))[:_LAST_WORDS_KEPT]
         self._observe_revision(status)
@@ -139,6 +141,9 @@ class StatusHistory:
                 starts[(event.object, event.message)] += 1
             elif event.reason.startswith(_DISPLACED):
                 displaced[event.object] += 1
+        if self._revisions and not (told or self.last_words or self._has_ended):
+            # A roll-out may make a pod twice too: where kubelets and controllers tell of ends, one of them has to.
+            return 0
         recreated = max(by_pod, *told.values(), max(starts.values(), default=1) - 1)
         return max(recreated - max(displaced.values(), default=0), 0)
 

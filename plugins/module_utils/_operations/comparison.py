@@ -95,7 +95,7 @@ def compare(live: LiveWorkload, live_body: Mapping[str, Any], wanted: Wanted, ru
         drifted = [change for change in _two_way(live_leaves, target, "drift") if change.path not in paths]
         changes += [change for change in drifted if is_below(change.path, rules.in_place)]
         left_alone = [change for change in drifted if not is_below(change.path, rules.in_place)]
-    comparison = _judge(live, live_leaves, wanted_leaves, changes, wanted, rules, left_alone)
+    comparison = _judge(live, live_leaves, wanted_leaves, changes, wanted, rules, left_alone, is_kept)
     if is_kept and applied_leaves != wanted_leaves:
         opinion = _another_opinion(live.name, differences(applied_leaves, wanted_leaves, "wanted"))
         comparison = dataclasses.replace(comparison, findings=(*comparison.findings, opinion))
@@ -164,6 +164,7 @@ def _judge(
     wanted: Wanted,
     rules: ChangeRules,
     left_alone: list[Change],
+    is_kept: bool,
 ) -> Comparison:
     """Decide how the changes are made and what that takes away."""
     findings = [_changed_by_platform(change) for change in left_alone]
@@ -177,7 +178,8 @@ def _judge(
             fields = (*fields, rules.record_field)
         if _serves(live):
             disruption = max((rules.in_place[parent] for parent in fields), key=_DISRUPTIONS.index)
-        changes = _whole_fields(changes, fields, live_leaves, wanted_leaves)
+        if not (is_kept and rules.record_apart):
+            changes = _whole_fields(changes, fields, live_leaves, wanted_leaves)
     if replicas is not None:
         changes = [*changes, Change(REPLICAS, live.replicas, replicas, "wanted")]
     if live.phase == FAILED:

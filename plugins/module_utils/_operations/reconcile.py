@@ -50,6 +50,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.version 
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.planner import plan_workload
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import WorkloadSpec
 
+# How changed inputs that change nothing else are shown.
+_INPUTS = "recorded inputs"
+
 
 class Reconciler:
     """Brings one workload into a wanted state. Everything is decided before the first write.
@@ -172,6 +175,7 @@ class Reconciler:
             outcome.after = None
             if live.record is not None:
                 outcome.plan_hash = body_hash(live.record.body, rendered.replica_paths)
+            self._note_inputs(live, spec, rendered)
             return frozenset()
         # The check reads the platform's version, on which depends what can be changed in place.
         self._check()
@@ -199,6 +203,20 @@ class Reconciler:
             self._scale(live, comparison.replicas)
         return replaced
 
+    def _note_inputs(self, live: LiveWorkload, spec: WorkloadSpec, rendered: RenderedWorkload) -> None:
+        """Record inputs that were changed and change nothing of the workload, where the record can be written alone:
+        otherwise the old ones would make every later plan look like the user's change."""
+        record = self._record(spec, rendered)
+        if live.record is None or record.inputs == live.record.inputs:
+            return
+        if not self._platform.change_rules(live).record_apart:
+            return
+        self.outcome.changed = True
+        self.outcome.changes = (Change(_INPUTS, None, None, "wanted"),)
+        if not self._host.check_mode:
+            self._host.alive()
+            self._platform.change(live, rendered, [], dataclasses.replace(record, body=live.record.body))
+
     def _compare(self, live: LiveWorkload, spec: WorkloadSpec, rendered: RenderedWorkload) -> Comparison:
         """Compare the live workload with the wanted one, as far as the platform is known by now."""
         wanted = Wanted(
@@ -225,7 +243,8 @@ class Reconciler:
         if live.record is not None and record.inputs == live.record.inputs and not self._options.replan:
             # Only drift is repaired: everything else stays as it was applied.
             body = with_fields(live.record.body, record.body, comparison.in_place)
-            record = dataclasses.replace(live.record, body=body)
+            is_apart = self._platform.change_rules(live).record_apart
+            record = live.record if is_apart else dataclasses.replace(live.record, body=body)
         self._host.alive()
         self._platform.change(live, rendered, list(comparison.in_place), record)
         self.outcome.changed = True

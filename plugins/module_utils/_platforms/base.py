@@ -182,12 +182,15 @@ class ChangeRules:
     """What can be changed in place. ``in_place`` maps a flattened path of the body (and all below it) to the disruption
     it causes (of several parents of a path the longest counts); every other path means recreating the workload
     (``outage``). ``record_field`` is the one that also holds
-    the record, and so is replaced with every change. ``can_scale`` says whether the number of
+    the record, and so is replaced with every change. ``record_apart`` says that the record lies apart from all fields:
+    it can be written alone, and drift is repaired value by value to what it says. ``can_scale`` says whether the
+    number of
     replicas can be changed in place, ``cannot_stop`` why it cannot be 0.
     """
 
     in_place: Mapping[str, str] = field(default_factory=dict)
     record_field: str | None = None
+    record_apart: bool = False
     can_scale: bool = True
     cannot_stop: Finding | None = None
 

@@ -76,6 +76,11 @@ def hash_environment(body: Mapping[str, Any], hashed: Callable[[str], bool] = la
     return {key: _hashed_below(key, value, hashed) for key, value in body.items()}
 
 
+def is_hashed(value: Any) -> bool:
+    """Say whether a recorded value is the hash of one that is not kept."""
+    return isinstance(value, str) and _HASHED.fullmatch(value) is not None
+
+
 def _hashed_below(key: str, value: Any, hashed: Callable[[str], bool]) -> Any:
     if key in _VARIABLES and isinstance(value, (list, tuple)):
         return [_hashed_variable(entry, hashed) for entry in value]

@@ -21,6 +21,7 @@ from support.cluster import ClusterHandle
 from support.kubernetes_place import DEPLOYMENTS, SERVICES, SETS, KubernetesPlace
 from support.modules import arguments_of
 from support.results import causes, first_error, went_well
+from support.sandbox import until
 
 Apply = Callable[..., dict[str, Any]]
 HAND = "registry.example.com/stand-in:by-hand"
@@ -42,10 +43,12 @@ def name(kubernetes: KubernetesPlace, apply: Apply) -> str:
 
 
 def edit_image(cluster: ClusterHandle, kubernetes: KubernetesPlace, name: str, manager: str = "kubectl-edit") -> None:
-    """Let somebody else set the leader's image, all else as it is."""
+    """Let somebody else set the leader's image, all else as it is, and wait until it serves with that."""
+    before = kubernetes.pods(name)
     template = cluster.get(f"{SETS}/{name}")["spec"]["leaderWorkerTemplate"]["leaderTemplate"]
     template["spec"]["containers"][0]["image"] = HAND
     kubernetes.edit(f"{SETS}/{name}", {"spec": {"leaderWorkerTemplate": {"leaderTemplate": template}}}, manager)
+    until(lambda: len(kubernetes.ready_pods(name) - before) == 2, "both pods were made anew and are ready")
 
 
 def test_fields_of_other_managers_stay(

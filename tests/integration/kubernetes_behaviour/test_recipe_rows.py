@@ -55,7 +55,7 @@ def test_several_pods(
     assert len(listed) == pods
     selector = f"run.ai/workload={name},run.ai/role=head"
     [head] = cluster.kubectl("get", "pods", "-n", NAMESPACE, "-l", selector, "-o", "name").split()
-    log = cluster.kubectl("logs", "-n", NAMESPACE, "-l", "run.ai/role=head")
+    log = cluster.kubectl("logs", "-n", NAMESPACE, "-l", "run.ai/role=head", "--tail=-1")
     assert "Application startup complete" in log
     known = {pod["metadata"]["name"]: pod["spec"] for pod in cluster.pods(name)}
     for spec in known.values():

@@ -115,6 +115,9 @@ def _handler(
                 self.send_header("Location", "http://203.0.113.9/elsewhere")
             self.send_header("Content-Type", "text/plain" if isinstance(document, str) else "application/json")
             self.send_header("Content-Length", str(len(content)))
+            if "close" in self.headers.get("Connection", ""):
+                # As uvicorn says it.
+                self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(content)
 

@@ -17,9 +17,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
 CREATED = "2026-11-23T10:00:00Z"
 
 
-def pod(handle: str, revision: str, name: str = "w-0") -> PodStatus:
-    """Return a pod that has not got ready yet."""
-    return PodStatus(name, handle, "Pending", "leader", created=CREATED, revision=revision)
+ENDED = ("container vllm ended: Error, exit code 1",)
+
+
+def pod(handle: str, revision: str, messages: tuple[str, ...] = ENDED) -> PodStatus:
+    """Return a pod that has not got ready, of a container that ended where nothing else is said."""
+    return PodStatus("w-0", handle, "Pending", "leader", created=CREATED, messages=messages, revision=revision)
 
 
 def causes_of(*looks: WorkloadStatus) -> list[str]:
@@ -41,6 +44,11 @@ def test_pods_of_one_revision_that_come_again_are_a_crash_loop() -> None:
     assert "crash_loop" in causes_of(*looks_at(pod("a", "1"), pod("b", "1"), pod("c", "1")))
 
 
+def test_pods_of_which_nobody_says_that_they_ended_are_none() -> None:
+    looks = looks_at(*(pod(handle, "1", ()) for handle in "abcd"))
+    assert "crash_loop" not in causes_of(*looks)
+
+
 def test_pods_that_a_change_replaces_are_none() -> None:
     assert "crash_loop" not in causes_of(*looks_at(pod("a", "1"), pod("b", "1"), pod("c", "2")))
 
@@ -56,8 +64,8 @@ def test_pods_of_a_new_revision_can_be_a_crash_loop_of_their_own() -> None:
 
 def test_an_event_about_a_predecessor_of_the_same_name_does_not_count() -> None:
     event = PlatformEvent(CREATED, "Warning", "Failed", "Failed to pull image: not found", "w-0", "a")
-    of_the_predecessor = WorkloadStatus(INITIALIZING, pods=(pod("b", ""),), events=(event,))
-    of_the_pod = WorkloadStatus(INITIALIZING, pods=(pod("a", ""),), events=(event,))
+    of_the_predecessor = WorkloadStatus(INITIALIZING, pods=(pod("b", "", ()),), events=(event,))
+    of_the_pod = WorkloadStatus(INITIALIZING, pods=(pod("a", "", ()),), events=(event,))
     assert causes_of(of_the_predecessor) == []
     assert causes_of(of_the_pod) == ["image_pull_failed"]
 

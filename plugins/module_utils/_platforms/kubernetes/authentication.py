@@ -9,6 +9,7 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import warnings
@@ -41,6 +42,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.redactio
 POD_NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 # Lowest version of the package, as in meta/ee-requirements.txt.
 LOWEST_PACKAGE = "28.1.0"
+_PLUGIN_ENDED = re.compile(r"exec: process returned -?\d+")
 _SECRETS_OF_A_USER = ("token", "password", "client-key-data")
 
 
@@ -109,7 +111,7 @@ def load_access(connection: KubernetesConnection, host: Host) -> Access:
         if errors and not _states_credentials(connection):
             raise OptionError.of(
                 "kubeconfig",
-                f"the credential plugin of {source} failed: {host.redactor.text(' '.join(errors))}.",
+                f"the credential plugin of {source} failed: {host.redactor.text(_reason(errors))}.",
                 "Run it by hand, or give api_key.",
                 "credential_plugin_failed",
             )
@@ -307,10 +309,18 @@ def _learn_user(user: Mapping[str, Any], host: Host) -> None:
     plugin = mapping(user.get("exec"))
     for variable in mappings(plugin.get("env")):
         host.redactor.learn_guesses(str(variable.get("value") or ""))
-    for argument in _texts(plugin.get("args")):
-        option, _equals, value = argument.partition("=")
+    arguments = _texts(plugin.get("args"))
+    for place, argument in enumerate(arguments):
+        option, equals, value = argument.partition("=")
         if looks_secret(option.lstrip("-").replace("-", "_")):
-            host.redactor.learn(value)
+            # `--client-secret=VALUE`, or the value as the next word.
+            host.redactor.learn(value if equals else "".join(arguments[place + 1 : place + 2]))
+
+
+def _reason(errors: list[str]) -> str:
+    """Return why a plugin failed, without what it wrote itself: that may hold a token."""
+    ended = _PLUGIN_ENDED.match(errors[0])
+    return ended[0] if ended else errors[0]
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -132,7 +132,7 @@ class KubernetesClient:
         except NotServed:
             raise
         except Refused as refused:
-            if refused.code == 404:
+            if refused.is_absent:
                 return None
             raise
 
@@ -213,7 +213,7 @@ class KubernetesClient:
             return
         except Refused as refused:
             # 409: another object has the name by now, so the one that was meant is gone.
-            if refused.code != 404 and not (refused.code == 409 and uid):
+            if not refused.is_absent and not (refused.code == 409 and uid):
                 raise
 
     def logs(
@@ -286,7 +286,10 @@ class KubernetesClient:
             reply = self._repeated(HttpRequest("GET", path), call)
             if reply.status == 403:
                 return self._answers(resource)
-            content = self._object(reply, call) if reply.status != 404 else {}
+            try:
+                content = self._object(reply, call)
+            except NotServed:
+                content = {}
             names = {str(entry.get("name")) for entry in mappings(content.get("resources"))}
             self._served[path] = frozenset(names)
         return resource.plural in self._served[path]
@@ -389,7 +392,7 @@ class KubernetesClient:
         return content
 
     def _not_the_api(self, reply: HttpReply, call: Call) -> GpuopsError:
-        return refusals.not_the_api(reply, call, self._sender.access.address)
+        return refusals.not_the_api(reply, call)
 
 
 def _dry(query: dict[str, str], dry_run: bool) -> dict[str, str]:

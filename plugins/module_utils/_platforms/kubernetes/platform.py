@@ -46,7 +46,10 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.layout import read_layout
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.leaders import Leaders
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.marks import record_text_of
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.marks import (
+    is_ours,
+    record_text_of,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.objects import (
     Object,
     WorkloadObjects,
@@ -122,7 +125,9 @@ class KubernetesPlatform:
             return LiveWorkload(name, _REMAINS, next(iter(remains)), FAILED, True, {}, replicas=0)
         record = read_record(record_text_of(found.objects[found.main]))
         others = [key for key in (record.body if record is not None else ()) if key != found.main]
-        objects = {**found.objects, **{key: entry for key in others if (entry := self._objects.get(key)) is not None}}
+        # Somebody may have made an object of a name that is ours no more.
+        read = {key: entry for key in others if (entry := self._objects.get(key)) is not None and is_ours(entry, name)}
+        objects = {**found.objects, **read}
         self._live[name], self._kinds[name] = objects, found.kind
         live = observe.live_workload(name, found.kind, objects, record)
         if live.managed and live.phase == DELETING and self._is_half_deleted(name):

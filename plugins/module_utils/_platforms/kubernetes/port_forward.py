@@ -75,6 +75,9 @@ class Channel:
         return data
 
     def close(self) -> None:
+        """Do nothing: ``http.client`` closes its socket before it reads an answer that ends with the connection."""
+
+    def end(self) -> None:
         """Give the connection up."""
         try:
             self._websocket.shutdown()
@@ -190,7 +193,7 @@ def send_through(
     except (http.client.HTTPException, OSError):
         raise dropped from None
     finally:
-        channel.close()
+        channel.end()
     if len(content) > limit:
         raise HttpError(transport.TOO_LARGE, f"the answer is larger than {limit} bytes", True)
     if response.length:

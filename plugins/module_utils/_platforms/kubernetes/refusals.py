@@ -103,6 +103,11 @@ class Refused(GpuopsError):
         self.details: dict[str, Any] = dict(details or {})
 
     @property
+    def is_absent(self) -> bool:
+        """Say whether the object asked for is not there, in the API server's own words."""
+        return self.code == 404 and bool(self.details.get("name"))
+
+    @property
     def is_permission(self) -> bool:
         """Say whether the user may not do this at all (and no admission rule spoke)."""
         return any(finding.cause == "permission_denied" for finding in self.findings)
@@ -126,8 +131,10 @@ def refusal(reply: transport.HttpReply, call: Call, redactor: Redactor) -> Refus
     said = redactor.text(_said(status, reply))
     reason, details = str(status.get("reason") or ""), dict(mapping(status.get("details")))
     code = reply.status
-    if code == 404 and details.get("kind") != "namespaces" and not details.get("name"):
-        return NotServed([_not_served(call)], code, reason, details)
+    if code == 404 and not details.get("name"):
+        if _may_be_unserved(status, reply, call):
+            return NotServed([_not_served(call)], code, reason, details)
+        return ApiServerFailing([_not_the_api(reply, call)], code, reason, details)
     if webhook_failed(reply):
         return Refused(_webhook_failed(said, call), code, reason, details)
     if (code >= 500 or code in (408, 429)) and not is_final(reply):
@@ -135,6 +142,13 @@ def refusal(reply: transport.HttpReply, call: Call, redactor: Redactor) -> Refus
         found = f"the API server failed to {call.what} ({code}): {said}"
         return ApiServerFailing([Finding(ERROR, "api_server_failing", found, hint, call.key)], code, reason, details)
     return Refused(_findings(code, reason, details, said, call), code, reason, details)
+
+
+def _may_be_unserved(status: Mapping[str, Any], reply: transport.HttpReply, call: Call) -> bool:
+    """Say whether a 404 means that the kind is not served: in the API server's own words, and of a kind that not every
+    cluster serves. A gateway in front answers 404 as well, while what runs behind it is well."""
+    is_own = status.get("kind") == "Status" or reply.text().strip() == "404 page not found"
+    return is_own and call.resource.group not in ("", "apps")
 
 
 def is_own(reply: transport.HttpReply) -> bool:
@@ -155,18 +169,9 @@ def webhook_failed(reply: transport.HttpReply) -> bool:
     return reply.status == 500 and bool(_WEBHOOK_FAILED.search(_said(_status_object(reply), reply)))
 
 
-def not_the_api(reply: transport.HttpReply, call: Call, address: str) -> GpuopsError:
+def not_the_api(reply: transport.HttpReply, call: Call) -> GpuopsError:
     """Return the error of a success or redirect that is not the API's: most likely another server answered."""
-    kind = reply.headers.get("content-type", "no content type")
-    return GpuopsError.from_finding(
-        Finding(
-            ERROR,
-            "not_the_api",
-            f"{address} answered the request to {call.what} with {reply.status} ({kind}): that is no Kubernetes API.",
-            "Check the address (host, or the kubeconfig's server); redirects are not followed.",
-            "host",
-        )
-    )
+    return GpuopsError.from_finding(_not_the_api(reply, call))
 
 
 def unreachable(error: transport.HttpError, what: str, address: str) -> GpuopsError:
@@ -320,6 +325,17 @@ def _invalid(details: Mapping[str, Any], said: str, call: Call) -> list[Finding]
         path = our_path(call.key, field["field"], call.manifest) if field else call.key
         findings = [Finding(ERROR, "invalid_object", _ended(field["text"] if field else schema["text"]), hint, path)]
     return findings or [Finding(ERROR, "invalid_object", f"the API server cannot {call.what}: {said}", "", call.key)]
+
+
+def _not_the_api(reply: transport.HttpReply, call: Call) -> Finding:
+    kind = reply.headers.get("content-type", "no content type")
+    return Finding(
+        ERROR,
+        "not_the_api",
+        f"the request to {call.what} was answered with {reply.status} ({kind}), as no Kubernetes API answers.",
+        "Check the address (host, or the kubeconfig's server) and what is in front of it; redirects are not followed.",
+        "host",
+    )
 
 
 def _not_served(call: Call) -> Finding:

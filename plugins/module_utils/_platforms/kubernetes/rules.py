@@ -49,7 +49,7 @@ def change_rules(live: LiveWorkload) -> ChangeRules:
             in_place.update(_of_deployment(key, live))
         elif kind == SERVICES.kind:
             in_place[key] = NONE
-    return ChangeRules(in_place)
+    return ChangeRules(in_place, record_apart=True)
 
 
 def _of_leaderworkerset(key: str, live: LiveWorkload) -> dict[str, str]:

@@ -172,6 +172,7 @@ class Sender:
         with self._lock:
             if self._access is refused:
                 self._access = load_access(self._connection, self._host)
+                refused.pool.clear()
             return self._access
 
 

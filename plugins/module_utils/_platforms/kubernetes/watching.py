@@ -188,6 +188,8 @@ class _Follower(threading.Thread):
         if kind == "ERROR":
             # Mostly 410: what happened since the last version is forgotten. After any other error a list is safe, too.
             self._version = ""
+            if found.get("code") != _GONE:
+                raise HttpError("interrupted", "the API server ended the watch with an error", True, True)
             return False
         with self._lock:
             self._version = _version_of(found) or self._version

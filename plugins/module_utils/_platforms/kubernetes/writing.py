@@ -8,6 +8,7 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -41,12 +42,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.render import dry_run_pods
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.resources import PODS
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import write_record
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import is_hashed, write_record
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import mapping
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, INFO, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
-from ansible_collections.gpuops.inference.plugins.module_utils._results.paths import flatten
+from ansible_collections.gpuops.inference.plugins.module_utils._results.paths import addresses, flatten
 
 _CONFLICT = 409
 
@@ -70,14 +71,15 @@ class Writer:
         """Let the API server try the write: every object, and one pod of each role, since quotas, pod security and
         webhooks act on pods. ``before`` are the workload's objects as they are."""
         findings = self._admission(rendered)
-        keys = list(rendered.body) if live is None else list(_objects_of(fields))
+        is_recreated = live is not None and not fields
+        keys = list(_objects_of(fields)) if live is not None and fields else list(rendered.body)
         held: list[Finding] = []
         after: dict[str, Object] = {}
         for key in keys:
-            if key not in rendered.body:
+            if key not in rendered.body or (is_recreated and key in before):
                 continue
             existing = before.get(key) or self._objects.get(key)
-            if existing is not None and live is None and not is_ours(existing, rendered.name):
+            if existing is not None and key not in before and not is_ours(existing, rendered.name):
                 findings.append(_name_in_use(key))
                 continue
             try:
@@ -87,13 +89,22 @@ class Writer:
                     held += conflicts(refused, key, rendered.body[key])
                 else:
                     findings += refused.findings
-        if live is None or not keys or findings or held:
+        if live is None or is_recreated or findings or held:
             return Rehearsal(tuple(findings), tuple(held))
         return Rehearsal((), (), _differing({key: before.get(key) for key in keys}, after))
 
     def create(self, rendered: RenderedWorkload, record: AppliedRecord) -> dict[str, Object]:
-        """Apply all objects, the main one with the record last; return them as they are now."""
-        return self._apply_all(rendered.body, rendered.kind, rendered.name, record)
+        """Apply all objects, the main one with the record last; return them as they are now. Where one is refused,
+        those that were made before it go again."""
+        made: dict[str, Object] = {}
+        try:
+            self._apply_all(rendered.body, rendered.kind, rendered.name, record, made)
+        except Refused:
+            for key in reversed(made):
+                with contextlib.suppress(GpuopsError):
+                    self._delete(key, made[key])
+            raise
+        return made
 
     def change(
         self,
@@ -105,28 +116,28 @@ class Writer:
     ) -> None:
         """Apply the objects that ``fields`` lie in, and the record. What is wanted no more is deleted.
 
-        Where only drift is repaired, an object keeps what it has in all other fields, whatever would be rendered today.
+        Where the record stays, only drift is repaired: every value is as it was applied last, whatever would be
+        rendered today. Without fields only the record is written.
         """
-        fields = list(fields)
-        applied = live.record.body if live.record is not None else {}
         manifests: dict[str, Any] = {}
         for key in _objects_of(fields):
-            if key not in rendered.body:
-                self._delete(key, before.get(key))
-            elif key not in before or record.body.get(key) == comparable(rendered.body).get(key):
+            if live.record is not None and record == live.record:
+                manifests[key] = _as_applied(key, record.body, before.get(key, {}), rendered)
+            elif key in rendered.body:
                 manifests[key] = rendered.body[key]
-            else:
-                manifests[key] = _with_fields(owned_part(before[key]), rendered.body[key], key, fields)
+            elif key in before:
+                self._delete(key, before[key])
         main = main_object_key(rendered.kind, rendered.name)
         if main not in manifests:
-            whole = applied.get(main) == record.body.get(main) and main in before
-            manifests[main] = owned_part(before[main]) if whole else rendered.body[main]
-        self._apply_all(manifests, rendered.kind, rendered.name, record)
+            manifests[main] = owned_part(before[main]) if main in before else rendered.body[main]
+        self._apply_all(manifests, rendered.kind, rendered.name, record, {})
 
     def scale(self, before: Mapping[str, Object], paths: Iterable[str], replicas: int) -> None:
         """Apply what we own of the objects that ``paths`` lie in, with another number of replicas."""
         for path in paths:
             key = next(iter(_objects_of([path])))
+            if key not in before:
+                raise GpuopsError.from_finding(_gone_meanwhile(key))
             manifest = owned_part(before[key])
             manifest["spec"] = {**mapping(manifest.get("spec")), "replicas": replicas}
             self._write(key, manifest)
@@ -149,15 +160,13 @@ class Writer:
         return after
 
     def _apply_all(
-        self, manifests: Mapping[str, Any], kind: str, name: str, record: AppliedRecord
-    ) -> dict[str, Object]:
-        """Apply manifests, the main object with the record last."""
+        self, manifests: Mapping[str, Any], kind: str, name: str, record: AppliedRecord, after: dict[str, Object]
+    ) -> None:
+        """Apply manifests, the main object with the record last; put what they are now into ``after``."""
         main = main_object_key(kind, name)
-        after: dict[str, Object] = {}
         for key in sorted(manifests, key=lambda key: key == main):
             manifest = manifests[key]
             after[key] = self._write(key, with_record(manifest, write_record(record)) if key == main else manifest)
-        return after
 
     def _write(self, key: str, manifest: Mapping[str, Any]) -> Object:
         """Apply one object; a field that another manager holds is told by its name."""
@@ -201,25 +210,55 @@ def _objects_of(fields: Iterable[str]) -> dict[str, None]:
     return dict.fromkeys(field.partition(".")[0] for field in fields)
 
 
-def _with_fields(
-    manifest: dict[str, Any], source: Mapping[str, Any], key: str, fields: Iterable[str]
-) -> dict[str, Any]:
-    """Return a manifest with the named fields of its object as they are in ``source``."""
-    for field in fields:
-        if field == key:
-            return dict(source)
-        if field.startswith(f"{key}."):
-            manifest = _with_path(manifest, source, field.removeprefix(f"{key}.").split("."))
+def _as_applied(key: str, recorded: Mapping[str, Any], live: Object, rendered: RenderedWorkload) -> dict[str, Any]:
+    """Return an object as it was applied last, its number of replicas as it is now.
+
+    The record has values in the form in which they are compared: what is live, or rendered today, in another form but
+    with the same meaning is taken as it stands there.
+    """
+    sources = [stripped(live), rendered.body.get(key, {})]
+    pairs = [(source, comparable({key: source})[key]) for source in sources]
+    manifest: dict[str, Any] = _value_as_applied(recorded.get(key, {}), pairs, key)
+    replicas = mapping(live.get("spec")).get("replicas")
+    if replicas is not None and "spec" in manifest:
+        manifest["spec"] = {**manifest["spec"], "replicas": replicas}
     return manifest
 
 
-def _with_path(target: Mapping[str, Any], source: Mapping[str, Any], path: list[str]) -> dict[str, Any]:
-    """Return ``target`` with what ``source`` has at a path of keys, or without it where the source has nothing."""
-    first, *rest = path
-    if rest:
-        return {**target, first: _with_path(mapping(target.get(first)), mapping(source.get(first)), rest)}
-    kept = {name: value for name, value in target.items() if name != first}
-    return {**kept, first: source[first]} if first in source else kept
+def _value_as_applied(recorded: Any, sources: list[tuple[Any, Any]], path: str) -> Any:
+    """Return a recorded value, from the first source (as it stands, as it is compared) that has the same."""
+    for raw, same in sources:
+        if raw is not None and same == recorded:
+            return raw
+    if isinstance(recorded, Mapping):
+        return {
+            name: _value_as_applied(
+                value, [(_at(raw, name), _at(same, name)) for raw, same in sources], f"{path}.{name}"
+            )
+            for name, value in recorded.items()
+        }
+    if isinstance(recorded, list) and any(isinstance(entry, Mapping) for entry in recorded):
+        return [
+            _value_as_applied(
+                entry, [(_entry(raw, address), _entry(same, address)) for raw, same in sources], f"{path}[{address}]"
+            )
+            for address, entry in zip(addresses(recorded), recorded, strict=True)
+        ]
+    if is_hashed(recorded):
+        raise GpuopsError.from_finding(_value_unknown(path))
+    return recorded
+
+
+def _at(value: Any, name: str) -> Any:
+    """Return what a mapping has under a name; ``None`` where there is nothing."""
+    return value.get(name) if isinstance(value, Mapping) else None
+
+
+def _entry(value: Any, address: str) -> Any:
+    """Return the entry of a list that has this address; ``None`` where there is none."""
+    if not isinstance(value, (list, tuple)):
+        return None
+    return dict(zip(addresses(value), value, strict=True)).get(address)
 
 
 def _differing(before: Mapping[str, Object | None], after: Mapping[str, Object]) -> frozenset[str]:
@@ -230,6 +269,22 @@ def _differing(before: Mapping[str, Object | None], after: Mapping[str, Object])
     ]
     paths = set(sides[0]) | set(sides[1])
     return frozenset(path for path in paths if sides[0].get(path) != sides[1].get(path))
+
+
+def _value_unknown(path: str) -> Finding:
+    """Return the finding that a value cannot be put back, since only its hash was recorded."""
+    return Finding(
+        ERROR,
+        "drift_not_repairable",
+        "this value was changed, and today another one would be rendered: the one that was applied is not known.",
+        "Set replan: true to apply today's plan.",
+        path,
+    )
+
+
+def _gone_meanwhile(key: str) -> Finding:
+    """Return the finding that an object of the workload has vanished since it was looked for."""
+    return Finding(ERROR, "gone_meanwhile", "it is not there any more.", "Run again.", key)
 
 
 def _name_in_use(key: str) -> Finding:

@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import resource
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
+_JOIN_SECONDS = 10.0
 DOCUMENTATION = """
 name: task_seconds
 type: notification
@@ -47,8 +50,13 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Write the most memory (KiB) that this process had, and the largest of the processes that it started."""
-        who = {"parent_kib": resource.RUSAGE_SELF, "largest_child_kib": resource.RUSAGE_CHILDREN}
-        self._append({name: resource.getrusage(process).ru_maxrss for name, process in who.items()})
+        # Not from getrusage: that of a process begins with what the one had that started it.
+        own = Path("/proc/self/status").read_text(encoding="utf-8").partition("VmHWM:")[2].split()[0]
+        # A process counts once its end was waited for.
+        for process in multiprocessing.active_children():
+            process.join(_JOIN_SECONDS)
+        largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        self._append({"parent_kib": int(own), "largest_child_kib": largest})
 
     def _write(self, result: Any) -> None:
         ended = time.time()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,8 @@ def test_a_file_that_is_no_yaml_is_not_quoted(tmp_path: Path) -> None:
     error = wrong(kubeconfig=written(tmp_path, "config", "a: b\nusers: [token: canary-secret\n}}"))
     assert "canary" not in error.message and "line" in error.message
     assert "canary" not in wrong(kubeconfig="a: b\nusers: [token: canary-secret\n}}").message
+    assert "canary" not in wrong(kubeconfig='{"users": [{"user": {"token": "canary-secret"}}]').message
+    assert authorization(loaded(kubeconfig=json.dumps(kubeconfig()))) == "Bearer canary-one"
 
 
 @pytest.mark.parametrize("kind", ["file", "content"])
@@ -263,16 +266,17 @@ def test_what_stands_in_a_kubeconfig_is_not_quoted(tmp_path: Path, parts: dict[s
 
 def test_a_plugins_words_are_told_without_its_secrets() -> None:
     redactor = Redactor()
-    command = 'echo "cannot log in with $1" >&2; exit 3'
+    command = 'echo "a-fresh-canary-token" >&2; exit 3'
     plugin = {
         "apiVersion": "client.authentication.k8s.io/v1",
         "command": "sh",
-        "args": ["-c", command, "sh", "--oidc-client-secret=canary-secret"],
+        "args": ["-c", command, "sh", "--oidc-client-secret=canary-secret", "--client-secret", "canary-word"],
     }
     with pytest.raises(OptionError) as error:
         loaded(Host(redactor=redactor), kubeconfig=kubeconfig(user={"exec": plugin}))
     assert error.value.findings[0].cause == "credential_plugin_failed"
-    assert "cannot log in with --oidc-client-secret=********" in error.value.message
+    assert "exec: process returned 3." in error.value.message and "canary" not in error.value.message
+    assert redactor.text("canary-secret canary-word") == "******** ********"
 
 
 KEYS = (

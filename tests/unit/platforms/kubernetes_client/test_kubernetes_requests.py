@@ -21,6 +21,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     ACCESS_REVIEWS,
     ALL_PODS,
     DEPLOYMENTS,
+    LEADERWORKERSETS,
     PODS,
     SERVICES,
 )
@@ -176,6 +177,21 @@ def test_another_server_is_told_from_an_api_server(
     with pytest.raises(GpuopsError) as error:
         client.get(SERVICES, "my-llm")
     assert causes(error.value) == ["not_the_api"]
+
+
+def test_a_404_of_a_gateway_does_not_mean_that_something_is_gone(client: KubernetesClient, api: ScriptedServer) -> None:
+    api.on("GET", ".*", Answer(404, b"<html>no such site</html>", {"Content-Type": "text/html"}))
+    api.on("DELETE", ".*", Answer(404, b"404 page not found"))
+    for call in (
+        lambda: client.get(SERVICES, "my-llm"),
+        lambda: client.get(LEADERWORKERSETS, "my-llm"),
+        lambda: client.list(SERVICES),
+        lambda: client.serves(LEADERWORKERSETS),
+        lambda: client.delete(SERVICES, "my-llm"),
+    ):
+        with pytest.raises(PlatformUnreachable) as error:
+            call()
+        assert causes(error.value) == ["not_the_api"]
 
 
 def test_a_list_whose_version_is_forgotten_begins_anew(client: KubernetesClient, api: ScriptedServer) -> None:
@@ -336,9 +352,10 @@ def test_what_is_served_is_known_without_the_right_to_read_it(
     client: KubernetesClient, api: ScriptedServer, code: int, served: bool
 ) -> None:
     message = 'x is forbidden: User "me" cannot get path "/apis/apps/v1"'
-    api.on("GET", "/apis/apps/v1", Answer(403, status(403, message=message)))
-    api.on("GET", "/apis/apps/v1/namespaces/my-project/deployments/.*", Answer(code, status(code, message=message)))
-    assert client.serves(DEPLOYMENTS) is served
+    group = LEADERWORKERSETS.group_path
+    api.on("GET", group, Answer(403, status(403, message=message)))
+    api.on("GET", f"{group}/namespaces/my-project/leaderworkersets/.*", Answer(code, status(code, message=message)))
+    assert client.serves(LEADERWORKERSETS) is served
 
 
 def test_a_silent_watch_is_closed_at_once(client: KubernetesClient, api: ScriptedServer) -> None:

@@ -27,6 +27,9 @@ from hypothesis import strategies as st
 
 PORT = (8000).to_bytes(2, "little")
 BEGIN = [b"\0" + PORT, b"\1" + PORT]
+# uvicorn says that it closes the connection where it is asked to.
+CLOSING = b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 10\r\n\r\n{"a": "b"}'
+OLD = b'HTTP/1.0 200 OK\r\nContent-Length: 10\r\n\r\n{"a": "b"}'
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"a": "b"}\n'
 CHUNKED = b'HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"a":\r\n5\r\n "b"}\r\n0\r\n\r\n'
 
@@ -52,6 +55,8 @@ class ScriptedWebSocket:
 
     def recv_data(self) -> tuple[int, bytes]:
         """Return the next message."""
+        if self.is_over:
+            raise websocket.WebSocketConnectionClosedException("Connection is closed")
         if self._messages:
             return websocket.ABNF.OPCODE_BINARY, self._messages.pop(0)
         if self._end is not None:
@@ -93,7 +98,7 @@ def test_the_request_is_plain_http_on_the_first_channel() -> None:
     assert {"Host: w-0:8000", "Authorization: Bearer key", "Connection: close", "Content-Length: 2"} <= set(fields)
 
 
-@given(st.sampled_from([ANSWER, CHUNKED]), st.data())
+@given(st.sampled_from([ANSWER, CHUNKED, CLOSING, OLD]), st.data())
 def test_messages_may_be_cut_anywhere(answer: bytes, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.sets(st.integers(1, len(answer) - 1), max_size=8)))
     pieces = [answer[start:end] for start, end in zip([0, *cuts], [*cuts, len(answer)], strict=True)]

@@ -10,7 +10,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import inputs_of, with_fields
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import differences, inputs_of, with_fields
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     FAILED,
     AppliedRecord,
@@ -23,6 +23,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.vocabulary import TRAITS
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import read_record
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.paths import flatten
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.planner import plan_workload
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import KubernetesSpec, NetworkPolicySpec
 from scripted_api import ScriptedApi, platform_over, refused
@@ -158,6 +159,67 @@ class TestWrites:
         found = read_record(record_text_of(api.objects[LWS]))
         assert found is not None and found.inputs == live.record.inputs
 
+    def test_repaired_drift_of_one_role_leaves_both_roles_as_they_were_applied(self, api: ScriptedApi) -> None:
+        created(api)
+        before = copy.deepcopy(api.objects[LWS]["spec"]["leaderWorkerTemplate"])
+        api.objects[LWS]["spec"]["leaderWorkerTemplate"]["leaderTemplate"]["spec"]["containers"][0]["image"] = "by-hand"
+        platform = platform_over(api)
+        live = platform.find(NAME)
+        assert live is not None and live.record is not None
+        newer, _record = rendered_by(platform, env={**RECIPE.env, "NEW": "decision"}, start_timeout=60)
+        platform.change(live, newer, [f"{LWS}.spec.leaderWorkerTemplate.leaderTemplate"], live.record)
+        after = api.objects[LWS]["spec"]["leaderWorkerTemplate"]
+        assert differences(flatten(before), flatten(after), "drift") == []
+
+    def test_a_variable_whose_applied_value_nobody_knows_is_not_guessed(self, api: ScriptedApi) -> None:
+        created(api)
+        template = api.objects[LWS]["spec"]["leaderWorkerTemplate"]["leaderTemplate"]
+        variables = template["spec"]["containers"][0]["env"]
+        next(entry for entry in variables if entry["name"] == "NCCL_IB_DISABLE")["value"] = "by hand"
+        platform = platform_over(api)
+        live = platform.find(NAME)
+        assert live is not None and live.record is not None
+        newer, _record = rendered_by(platform, env={"NCCL_IB_DISABLE": "newer"})
+        with pytest.raises(GpuopsError, match="replan") as caught:
+            platform.change(live, newer, [f"{LWS}.spec.leaderWorkerTemplate.leaderTemplate"], live.record)
+        assert caught.value.findings[0].cause == "drift_not_repairable"
+        same, _record = rendered_by(platform)
+        platform.change(live, same, [f"{LWS}.spec.leaderWorkerTemplate.leaderTemplate"], live.record)
+        template = api.objects[LWS]["spec"]["leaderWorkerTemplate"]["leaderTemplate"]
+        assert {"name": "NCCL_IB_DISABLE", "value": "1"} in template["spec"]["containers"][0]["env"]
+
+    def test_the_record_alone_can_be_written(self, api: ScriptedApi) -> None:
+        platform, live, record = created(api)
+        before = copy.deepcopy(api.objects)
+        platform.change(live, rendered_by(platform)[0], [], dataclasses.replace(record, inputs={"other": "inputs"}))
+        assert api.objects[LWS]["spec"] == before[LWS]["spec"]
+        found = read_record(record_text_of(api.objects[LWS]))
+        assert found is not None and found.inputs == {"other": "inputs"}
+        assert api.calls[-1] == f"apply {LWS}" and f"apply {SERVICE}" not in api.calls
+
+    def test_somebody_elses_object_of_a_recorded_name_is_left_alone(self, api: ScriptedApi) -> None:
+        policy = {"kubernetes": KubernetesSpec(network_policy=NetworkPolicySpec())}
+        created(api, **policy)
+        api.objects[POLICY] = {"metadata": {"name": NAME, "uid": "theirs", "labels": {"app": "shop"}}, "spec": {}}
+        platform = platform_over(api)
+        live = platform.find(NAME)
+        assert live is not None and POLICY not in live.body
+        wanted, record = rendered_by(platform)
+        platform.change(live, wanted, [POLICY], record)
+        assert api.objects[POLICY]["metadata"]["uid"] == "theirs"
+        with_policy, _record = rendered_by(platform, **policy)
+        rehearsal = platform.rehearse(live, with_policy, [POLICY])
+        assert [finding.cause for finding in rehearsal.findings] == ["name_in_use"]
+
+    def test_a_refused_creation_leaves_nothing(self, api: ScriptedApi) -> None:
+        platform = platform_over(api)
+        platform.find(NAME)
+        api.refusals[f"apply {LWS}"] = refused(403, "quota_exceeded")
+        rendered, record = rendered_by(platform)
+        with pytest.raises(GpuopsError):
+            platform.create(rendered, record)
+        assert api.objects == {}
+
     def test_what_is_wanted_no_more_is_deleted(self, api: ScriptedApi) -> None:
         platform, live, _record = created(api, kubernetes=KubernetesSpec(network_policy=NetworkPolicySpec()))
         assert POLICY in api.objects
@@ -229,12 +291,20 @@ class TestRehearsal:
         assert path in effective
         assert all("containers[vllm]" in changed for changed in effective)
 
-    def test_of_a_recreation_only_the_pods_are_tried(self, api: ScriptedApi) -> None:
+    def test_of_a_recreation_the_pods_and_what_is_new_are_tried(self, api: ScriptedApi) -> None:
         platform, live, _record = created(api)
         api.calls.clear()
         rehearsal = platform.rehearse(live, rendered_by(platform)[0], [])
         assert api.calls == ["try Pod head", "try Pod worker"]
         assert rehearsal.effective is None
+        rehearsal = platform.rehearse(live, rendered_by(platform_over(api), **deployments())[0], [])
+        assert [call for call in api.calls if call.startswith("try Deployment")] == [f"try {WORKER}", f"try {HEAD}"]
+
+    def test_a_recreation_that_would_take_somebody_elses_object_is_refused_before(self, api: ScriptedApi) -> None:
+        platform, live, _record = created(api)
+        api.objects[WORKER] = {"metadata": {"name": f"{NAME}-worker-0", "labels": {"app": "shop"}}, "spec": {}}
+        rehearsal = platform.rehearse(live, rendered_by(platform, **deployments())[0], [])
+        assert [finding.cause for finding in rehearsal.findings] == ["name_in_use"]
 
 
 class TestLogs:
