@@ -138,6 +138,8 @@ class StatusHistory:
             if event.reason.startswith("RecreateGroup"):
                 told[event.message] += 1
             elif event.reason == "Started" and event.handle in seen:
+                # One start of each pod: what starts again in the same pod is told by its container's state.
+                seen -= {event.handle} - {""}
                 starts[(event.object, event.message)] += 1
             elif event.reason.startswith(_DISPLACED):
                 displaced[event.object] += 1
