@@ -143,8 +143,8 @@ class StatusHistory:
                 starts[(event.object, event.message)] += 1
             elif event.reason.startswith(_DISPLACED):
                 displaced[event.object] += 1
-        if self._revisions and not (told or self.last_words or self._has_ended):
-            # A roll-out may make a pod twice too: where kubelets and controllers tell of ends, one of them has to.
+        if self._revisions and not (self.last_words or self._has_ended):
+            # A roll-out recreates groups too, and its controller says so: where kubelets tell of ends, one has to.
             return 0
         recreated = max(by_pod, *told.values(), max(starts.values(), default=1) - 1)
         return max(recreated - max(displaced.values(), default=0), 0)

@@ -14,6 +14,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.gpuops.inference.plugins.module_utils._options.arguments import ArgumentSpec
 from ansible_collections.gpuops.inference.plugins.module_utils._options.kubernetes_connection import (
+    kubeconfig_is_content,
     kubeconfig_secrets,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import (
@@ -28,6 +29,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.redactio
     Redactor,
     looks_secret,
 )
+
+# What Ansible itself shows of an option with no_log.
+_HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 
 Operation = Callable[[dict[str, Any], Host], dict[str, Any]]
 
@@ -107,7 +111,10 @@ def _censored(params: Mapping[str, Any], argument_spec: ArgumentSpec, redactor: 
     censored: dict[str, Any] = redactor.value(dict(params))
     for name, option in argument_spec.items():
         if option.get("no_log") and censored.get(name) is not None:
-            censored[name] = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+            censored[name] = _HIDDEN
+    if kubeconfig_is_content(params.get("kubeconfig")):
+        # Only a path is shown: in a content nobody knows all that is secret.
+        censored["kubeconfig"] = _HIDDEN
     secret_looking = _secret_looking(params)
     if secret_looking:
         censored["env"] = {**censored["env"], **dict.fromkeys(secret_looking, MASK)}

@@ -45,6 +45,8 @@ T = TypeVar("T")
 SHORTEST_INTERVAL = 1.0
 LONGEST_INTERVAL = 2.5
 INTERVAL_SHARE = 0.03
+# Seconds between two looks that cost requests, however much news there is: a busy namespace always has some.
+_REQUEST_INTERVAL = 0.5
 # A workload that is scaled up from zero is still reported as stopped for a moment.
 _STOPPED_GRACE = 60.0
 # Phase running comes from the same pods that are listed; the two lists agree within seconds.
@@ -93,14 +95,16 @@ class Watcher:
         what: str,
         explain: Callable[[T], list[Finding]] = lambda state: [],
         live: LiveWorkload | None = None,
+        rest: float = 0.0,
     ) -> T:
         """Look with ``observe`` until its state is ``done`` and return that state.
 
         ``failure`` gets the state and the seconds waited, and returns the finding that makes waiting useless;
         ``describe`` is the progress line; ``what`` completes "gave up waiting until ..."; ``explain`` gives the
         findings that explain a state (asked only when the wait fails). With ``live`` the next look comes as soon as
-        the platform has news about that workload, otherwise when the interval is over. Raises ``GpuopsError`` with them
-        on failure and when ``limit_seconds`` are over; its message says what was seen last.
+        the platform has news about that workload, but not within ``rest`` seconds, otherwise when the interval is over.
+        Raises ``GpuopsError`` with them on failure and when ``limit_seconds`` are over; its message says what was seen
+        last.
         """
         began = changed = self._host.clock()
         last_text = ""
@@ -136,6 +140,9 @@ class Watcher:
                 self._host.sleep(min(interval, left))
             else:
                 self._platform.await_news(live, min(interval, left))
+                early = min(rest, left) - (self._host.clock() - now)
+                if early > 0:
+                    self._host.sleep(early)
 
     def _wait_out(self, unreachable: PlatformUnreachable, end: float, what: str) -> None:
         """Go on where the platform does not answer: what was begun goes on without it. Raises at the limit."""
@@ -192,6 +199,7 @@ class Watcher:
             limit,
             f"{live.name} is stopped",
             live=live,
+            rest=_REQUEST_INTERVAL,
         )
         return Waited(status, {"stop": round(self._host.clock() - began, 1)})
 
@@ -227,6 +235,7 @@ class Watcher:
             f"{live.name} is gone",
             explain,
             live,
+            _REQUEST_INTERVAL,
         )
         return Waited(None, {"delete": round(self._host.clock() - began, 1)})
 

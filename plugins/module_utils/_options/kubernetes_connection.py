@@ -8,7 +8,9 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,10 +20,10 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connec
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.redaction import looks_secret
 
-# Where a kubeconfig holds secrets: keys of a user, or of the configuration of its auth-provider.
-_SECRET_KEYS = frozenset(
-    {"token", "password", "client-key-data", "id-token", "access-token", "refresh-token", "client-secret"}
-)
+# How the text of a kubeconfig looks: a mapping's brace or another mark of YAML or JSON, several lines, or base64 as it
+# stands in a Secret object. A path may hold ``${HOME}``.
+_CONTENT = re.compile(r"\s*(?:[{\[%]|---)|.*(?:(?<!\$)\{|[\r\n])|[A-Za-z0-9+][A-Za-z0-9+/]{99,}={0,2}$")
+_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def kubernetes_connection_argument_spec() -> ArgumentSpec:
@@ -124,23 +126,61 @@ def read_kubernetes_connection(params: Mapping[str, Any]) -> KubernetesConnectio
 
 def kubeconfig_secrets(params: Mapping[str, Any]) -> list[str]:
     """Return the secret values inside a ``kubeconfig`` that was given as its content; ``no_log`` cannot reach them."""
-    return sorted(set(_secrets_below(params.get("kubeconfig"))))
+    given = params.get("kubeconfig")
+    if isinstance(given, str):
+        given = _parsed(given) if kubeconfig_is_content(given) else None
+    return sorted(set(_secrets_below(given)) - {""})
+
+
+def kubeconfig_is_content(given: Any) -> bool:
+    """Say whether the option ``kubeconfig`` holds a kubeconfig itself, as a dictionary or as text, and not a path."""
+    return bool(_CONTENT.match(given.strip())) if isinstance(given, str) else given is not None
+
+
+def _parsed(text: str) -> dict[str, Any] | None:
+    """Return the dictionary that a kubeconfig's text (JSON or YAML) stands for, in JSON's types; ``None`` if none."""
+    try:
+        import yaml
+
+        # A date of YAML becomes text; what contains itself is refused.
+        parsed = json.loads(json.dumps(yaml.load(text, yaml.SafeLoader), default=str))
+    except Exception:
+        # Whatever it is, its words quote the text.
+        return None
+    return parsed if isinstance(parsed, dict) else None
 
 
 def _secrets_below(value: Any) -> Iterator[str]:
-    """Yield what stands behind a secret's key, and environment variables of login programs whose name looks secret."""
+    """Yield what stands behind a secret's key, and what a login program gets in variables and options of such names."""
     if isinstance(value, list):
         for entry in value:
             yield from _secrets_below(entry)
     if not isinstance(value, dict):
         return
     for key, item in value.items():
-        if isinstance(item, str) and key in _SECRET_KEYS:
-            yield item
+        if isinstance(item, (str, int)) and not isinstance(item, bool) and _names_secret(key):
+            yield str(item)
+        elif key == "args" and isinstance(item, list):
+            yield from _secrets_of_arguments([str(entry) for entry in item])
         else:
             yield from _secrets_below(item)
     if isinstance(value.get("value"), str) and looks_secret(str(value.get("name"))):
         yield value["value"]
+
+
+def _names_secret(name: Any) -> bool:
+    """Say whether a key (``client-secret``) or an option (``--client-secret``) of this name holds a secret."""
+    return name == "client-key-data" or looks_secret(str(name).lstrip("-").replace("-", "_"))
+
+
+def _secrets_of_arguments(arguments: list[str]) -> Iterator[str]:
+    """Yield the values of secret options, ``--option=value`` and ``--option value``, in a shell's one word, too."""
+    for words in (arguments, *(argument.split() for argument in arguments)):
+        for word, following in zip(words, [*words[1:], ""], strict=True):
+            option, equals, value = word.strip("\"'").partition("=")
+            # The next option is no value: this one takes none.
+            if _names_secret(_CAPITAL.sub("_", option)) and (equals or not following.startswith("--")):
+                yield (value if equals else following).strip("\"'")
 
 
 def _check_pairs(params: Mapping[str, Any]) -> None:
@@ -180,8 +220,10 @@ def _read_kubeconfig(kubeconfig: Any) -> str | Mapping[str, Any] | None:
         raise OptionError.of(
             "kubeconfig", f"{type(kubeconfig).__name__} found.", "Give the path of the file, or a dictionary."
         )
-    if "\n" in kubeconfig.strip():
-        raise OptionError.of(
-            "kubeconfig", "it is the text of a kubeconfig.", "Give the path of the file, or its content by from_yaml."
-        )
+    if kubeconfig_is_content(kubeconfig):
+        content = _parsed(kubeconfig)
+        if content is None:
+            found = "it is neither the path of a file nor the text of a kubeconfig (YAML or JSON)."
+            raise OptionError.of("kubeconfig", found, "Give the path of the file, or its content as a dictionary.")
+        return content
     return os.path.expanduser(os.path.expandvars(kubeconfig.strip()))

@@ -241,7 +241,8 @@ class HttpAnswer:
 
 
 class Platform(Protocol):
-    """What operations may ask. Every method may raise ``GpuopsError``; reads may be repeated, writes never are."""
+    """What operations may ask. Every method may raise ``GpuopsError``. A platform repeats reads as it needs, and
+    a write only where doing it twice is the same as doing it once."""
 
     traits: PlatformTraits
 

@@ -79,7 +79,7 @@ def test_a_foreign_workload_is_left_alone_unless_it_is_adopted(place: WorkloadPl
     assert place.writes() == []
     assert (place.identity(name), place.definition(name)) == before
     adopted = run_module(MODULE, place.workload(name, adopt=True, on_disruption="allow", **place.repairing))
-    assert adopted["rc"] == 0 and adopted["changed"]
+    assert adopted["rc"] == 0 and adopted["changed"], (adopted.get("msg"), adopted["findings"])
     assert place.image(name) == IMAGE and place.pods_per_replica(name) == 2
     assert run_module(MODULE, place.workload(name))["changed"] is False
 

@@ -44,7 +44,7 @@ def test_expired_credentials(cluster: ClusterHandle, kubernetes: KubernetesPlace
 def test_a_user_without_any_right(cluster: ClusterHandle, kubernetes: KubernetesPlace, apply: Apply) -> None:
     error = only_error(apply("nobody", **cluster.user("gpuops-nobody", [])))
     assert error["cause"] == "permission_denied"
-    for word in ("gpuops-nobody", "get", "leaderworkersets", NAMESPACE):
+    for word in ("gpuops-nobody", "get", "deployments", NAMESPACE):
         assert word in error["evidence"]
     assert nothing_there(kubernetes)
 
@@ -67,6 +67,24 @@ def test_a_missing_right_is_named_before_anything_is_written(
 def test_without_the_right_to_create_pods_admission_is_not_checked(cluster: ClusterHandle, apply: Apply) -> None:
     user = cluster.user("gpuops-no-pods", rules_without("create", "pods"))
     assert "admission_not_checked" in causes(went_well(apply("unchecked", **user)))
+
+
+@pytest.mark.parametrize("is_served", [True, False])
+def test_without_the_right_to_see_leaderworkersets(
+    cluster: ClusterHandle, kubernetes: KubernetesPlace, apply: Apply, is_served: bool
+) -> None:
+    rules = [
+        rule for rule in permissions.role_manifest(NAMESPACE)["rules"] if "leaderworkersets" not in rule["resources"]
+    ]
+    user = cluster.user("gpuops-no-lws", rules)
+    if is_served:
+        error = only_error(apply("hidden", **user))
+        assert error["cause"] == "permission_denied" and "get leaderworkersets" in error["evidence"]
+        assert nothing_there(kubernetes)
+        went_well(apply("hidden", controller="deployments"))
+    else:
+        cluster.remove_leaderworkersets()
+    went_well(apply("hidden", controller="deployments", **user))
 
 
 def test_a_cluster_without_leaderworkersets(cluster: ClusterHandle, kubernetes: KubernetesPlace, apply: Apply) -> None:

@@ -277,6 +277,26 @@ def test_deletion_is_waited_for() -> None:
     assert "gone" in stage.lines[-1]
 
 
+class BusyPlatform(ScriptedPlatform):
+    """Has news every hundredth of a second, as a busy namespace has."""
+
+    def await_news(self, live: LiveWorkload, seconds: float) -> None:
+        """Let a moment pass."""
+        self.clock.sleep(min(seconds, 0.01))
+
+
+def test_a_busy_namespace_does_not_make_the_end_asked_for_without_a_pause() -> None:
+    stage = Stage()
+    platform = BusyPlatform(stage.clock)
+    platform.delete(LIVE)
+    Watcher(platform, stage.host).wait_until_gone(LIVE, 60)
+    assert platform.deletion_seconds <= stage.clock.now - 1000 <= platform.deletion_seconds + 0.6
+    assert platform.calls.count("gone") <= 8
+    stopping = BusyPlatform(stage.clock, [(0, rolling(OLD)), (8, WorkloadStatus(STOPPED))])
+    Watcher(stopping, stage.host).wait_until_stopped(LIVE, 60)
+    assert stopping.calls.count("status") <= 18
+
+
 def test_a_stuck_deletion_says_what_is_left() -> None:
     stage = Stage()
     platform = ScriptedPlatform(stage.clock, [(0, replace(SERVING, phase="deleting", pods=two_pods("Terminating")))])

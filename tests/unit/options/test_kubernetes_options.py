@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
 from ansible_collections.gpuops.inference.plugins.module_utils._options.kubernetes_connection import (
+    kubeconfig_is_content,
     kubeconfig_secrets,
     kubernetes_connection_argument_spec,
 )
@@ -165,7 +167,12 @@ def test_a_path_may_begin_with_the_home_folder(monkeypatch: pytest.MonkeyPatch) 
         ({"password": "canary-secret"}, "username"),
         ({"impersonate_groups": ["developers"]}, "impersonate_user"),
         ({"kubernetes_request_timeout": 0}, "kubernetes_request_timeout"),
-        ({"kubeconfig": "apiVersion: v1\nusers:\n- user: {token: canary-secret}\n"}, "kubeconfig"),
+        ({"kubeconfig": "apiVersion: v1\nusers:\n- user: {token: canary-secret\n"}, "kubeconfig"),
+        ({"kubeconfig": "just\nthe canary-secret"}, "kubeconfig"),
+        ({"kubeconfig": '{"users": [{"user": {"token": "canary-secret"}}]'}, "kubeconfig"),
+        ({"kubeconfig": "--- &a [canary-secret, *a]"}, "kubeconfig"),
+        ({"kubeconfig": "--- {a: &a {canary-secret: *a}}"}, "kubeconfig"),
+        ({"kubeconfig": "Y2FuYXJ5" * 30}, "kubeconfig"),
         ({"kubeconfig": 3}, "kubeconfig"),
         ({"project": "my-project"}, "project"),
     ],
@@ -175,6 +182,29 @@ def test_a_connection_that_cannot_work_is_refused_by_name(changes: dict[str, Any
         read_connection(validated(**changes))
     assert caught.value.findings[0].object == option
     assert "canary-secret" not in caught.value.message
+    assert "Y2FuYXJ5" not in caught.value.message
+
+
+KUBECONFIG = {"users": [{"name": "me", "user": {"token": "canary-token", "password": 12345678}}]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(KUBECONFIG),
+        json.dumps(KUBECONFIG, indent=2),
+        "users:\n- name: me\n  user:\n    token: canary-token\n    password: 12345678\n",
+        "--- {users: [{name: me, user: {token: canary-token, password: 12345678}}]}",
+    ],
+)
+def test_the_text_of_a_kubeconfig_is_its_content(text: str) -> None:
+    assert cluster(kubeconfig=text).kubeconfig == KUBECONFIG
+    assert kubeconfig_secrets({"kubeconfig": text}) == ["12345678", "canary-token"]
+
+
+@pytest.mark.parametrize("path", ["/etc/kubeconfig", "~/.kube/config", "${HOME}/a:b", "", None, " /etc/kubeconfig\n"])
+def test_a_path_is_no_content(path: str | None) -> None:
+    assert not kubeconfig_is_content(path)
 
 
 def test_kubectl_proxy_without_credentials_is_let_through() -> None:
@@ -215,6 +245,7 @@ def test_the_secrets_of_a_kubeconfig_are_known() -> None:
                 "user": {
                     "exec": {
                         "command": "login",
+                        "args": ["--client-secret", "canary-6", "--token=canary-7", "-c", "x --apiToken 'canary-8'"],
                         "env": [
                             {"name": "LOGIN_TOKEN", "value": "canary-5"},
                             {"name": "PROFILE", "value": "default"},
@@ -224,7 +255,7 @@ def test_the_secrets_of_a_kubeconfig_are_known() -> None:
             },
         ],
     }
-    assert kubeconfig_secrets({"kubeconfig": kubeconfig}) == [f"canary-{number}" for number in range(1, 6)]
+    assert kubeconfig_secrets({"kubeconfig": kubeconfig}) == [f"canary-{number}" for number in range(1, 9)]
     assert kubeconfig_secrets({"kubeconfig": "/etc/kubeconfig"}) == kubeconfig_secrets({}) == []
 
 

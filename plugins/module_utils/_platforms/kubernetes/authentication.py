@@ -102,7 +102,7 @@ def load_access(connection: KubernetesConnection, host: Host) -> Access:
 
     learn_secrets(connection, host)
     configuration = Configuration()
-    kubeconfig = _chosen_kubeconfig(connection, host)
+    kubeconfig = _chosen_kubeconfig(connection, host.temporary_directory)
     namespace = kubeconfig.namespace if kubeconfig else None
     if kubeconfig is not None:
         _learn_user(kubeconfig.user, host)
@@ -137,6 +137,26 @@ def load_access(connection: KubernetesConnection, host: Host) -> Access:
     )
 
 
+def unchecked_by(connection: KubernetesConnection) -> str:
+    """Return the option that turns the check of the API server's certificate off; nothing where it is checked.
+
+    Reads the kubeconfig, runs no plugin and sends no request. Raises ``OptionError`` for a kubeconfig of no use.
+    """
+    stated = _stated_check(connection)
+    if stated is not None:
+        return "" if stated else "validate_certs"
+    kubeconfig = _chosen_kubeconfig(connection, None)
+    off = kubeconfig is not None and kubeconfig.cluster_entry.get("insecure-skip-tls-verify")
+    return "kubeconfig" if off else ""
+
+
+def _stated_check(connection: KubernetesConnection) -> bool | None:
+    """Return whether the options have the API server's certificate checked; ``None`` where they do not say."""
+    if connection.validate_certs is not None:
+        return connection.validate_certs
+    return True if connection.ca_cert else None
+
+
 def learn_secrets(connection: KubernetesConnection, host: Host) -> None:
     """Let the redactor know what of the options is secret."""
     host.redactor.learn(connection.api_key or "", connection.password or "")
@@ -168,7 +188,7 @@ def _need_package() -> None:
         ) from None
 
 
-def _chosen_kubeconfig(connection: KubernetesConnection, host: Host) -> Kubeconfig | None:
+def _chosen_kubeconfig(connection: KubernetesConnection, temporary_directory: str | None) -> Kubeconfig | None:
     """Return the kubeconfig that the options name; the default one only where no host is given, so that nobody's token
     goes to another cluster's address; ``None`` where there is none."""
     content = connection.kubeconfig
@@ -179,7 +199,7 @@ def _chosen_kubeconfig(connection: KubernetesConnection, host: Host) -> Kubeconf
         exists = any(os.path.exists(os.path.expanduser(path)) for path in content.split(os.pathsep) if path)
         if not exists and not connection.context:
             return None
-    return read_kubeconfig(content, connection.context, host.temporary_directory)
+    return read_kubeconfig(content, connection.context, temporary_directory)
 
 
 def _fill_from_pod(configuration: Any) -> str | None:
@@ -230,9 +250,10 @@ def _state(connection: KubernetesConnection, configuration: Any) -> str:
         configuration.host = connection.host.rstrip("/")
     _check_address(configuration.host, "kubeconfig")
     if connection.ca_cert:
-        configuration.ssl_ca_cert, configuration.verify_ssl = connection.ca_cert, True
-    if connection.validate_certs is not None:
-        configuration.verify_ssl = connection.validate_certs
+        configuration.ssl_ca_cert = connection.ca_cert
+    stated_check = _stated_check(connection)
+    if stated_check is not None:
+        configuration.verify_ssl = stated_check
     if connection.tls_server_name:
         configuration.tls_server_name = connection.tls_server_name
     if not _states_credentials(connection):
@@ -273,7 +294,7 @@ def _pool(connection: KubernetesConnection, kubeconfig: Kubeconfig | None, confi
     configuration.no_proxy = connection.no_proxy or environment.get("no")
     configuration.retries = False
     if not configuration.verify_ssl:
-        # Said once as a finding; urllib3 would write it to stderr for every connection.
+        # Preflight tells it; urllib3 would write it to stderr for every connection.
         warnings.simplefilter("ignore", InsecureRequestWarning)
     try:
         if proxy:

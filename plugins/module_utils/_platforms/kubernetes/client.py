@@ -358,6 +358,12 @@ class KubernetesClient:
             raise refusals.refusal(reply, call, self.host.redactor)
         return Watch(stream)
 
+    def ended(self, resource: Resource, status: Mapping[str, Any]) -> Refused:
+        """Return the error of a watch that ended with a Status object, as another request's answer would have it."""
+        code = status.get("code")
+        reply = HttpReply(code if isinstance(code, int) else 500, {}, json.dumps(status).encode("utf-8"))
+        return refusals.refusal(reply, Call("watch", resource, self.namespace), self.host.redactor)
+
     def _repeated(self, request: HttpRequest, call: Call, patient: bool = True) -> HttpReply:
         """Send a request, again while that is useful; return an answer of any status."""
         webhook_failures = 0

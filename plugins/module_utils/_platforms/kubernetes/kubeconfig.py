@@ -57,7 +57,7 @@ def read_kubeconfig(
     # Not typed; by its name, so that it counts as Any.
     loaders = import_module("kubernetes.config.kube_config")
     persist = None
-    if isinstance(content, str) and ("\n" in content or content.lstrip().startswith("{")):
+    if isinstance(content, str) and ("\n" in content or content.lstrip().startswith(("{", "---"))):
         content = _parsed(content)
     if isinstance(content, str):
         source = f"kubeconfig {content}"

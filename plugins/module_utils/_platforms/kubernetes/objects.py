@@ -44,6 +44,9 @@ Object = Mapping[str, Any]
 
 # In which order the kinds of workload are looked for: the usual one first, so that it costs one request.
 _KINDS = (vocabulary.LEADERWORKERSET, vocabulary.DEPLOYMENTS, vocabulary.DEPLOYMENT)
+# Kinds that a list leaves out where they are not ours to see. Nothing of ours is lost: whoever may not see them did not
+# make them, and whether a LeaderWorkerSet has the workload's name is asked by `main`.
+_OPTIONAL = (LEADERWORKERSETS, NETWORK_POLICIES, DISRUPTION_BUDGETS, SERVICE_MONITORS)
 # All kinds of objects that the collection makes, in the order in which they are deleted.
 _MADE = (LEADERWORKERSETS, DEPLOYMENTS, SERVICES, NETWORK_POLICIES, DISRUPTION_BUDGETS, SERVICE_MONITORS)
 
@@ -71,12 +74,27 @@ class WorkloadObjects:
         self.leaderworkersets_served: bool | None = None
 
     def main(self, name: str) -> Found | None:
-        """Return the workload's main object: one request where it is a LeaderWorkerSet, up to three otherwise."""
+        """Return the workload's main object: one request where it is a LeaderWorkerSet, up to three otherwise.
+
+        Who may not see LeaderWorkerSets still sees Deployments. Where there is none either, the refusal is raised: a
+        LeaderWorkerSet may run, and must not count as absent. It does count so where the cluster serves none.
+        """
+        hidden: Refused | None = None
         for kind in _KINDS:
             key = main_object_key(kind, name)
-            found = self.get(key)
+            try:
+                found = self.get(key)
+            except Refused as refused:
+                if kind != vocabulary.LEADERWORKERSET or not refused.is_permission:
+                    raise
+                hidden = refused
+                continue
             if found is not None and (kind != vocabulary.DEPLOYMENTS or _says_workload(found, name)):
                 return Found(kind, key, {key: found})
+        if hidden is not None:
+            self.leaderworkersets_served = self._client.serves(LEADERWORKERSETS)
+            if self.leaderworkersets_served:
+                raise hidden
         return None
 
     def get(self, key: str) -> Object | None:
@@ -96,7 +114,7 @@ class WorkloadObjects:
         """Return every object that the collection made for a workload, by body key; pods and their like left out."""
         found: dict[str, Object] = {}
         for resource in _MADE:
-            for entry in self._listed(resource, name):
+            for entry in self._listed(resource, name, is_optional=resource in _OPTIONAL):
                 found[f"{resource.kind}/{mapping(entry.get('metadata')).get('name')}"] = entry
         return {key: entry for key, entry in found.items() if is_ours(entry, name)}
 
@@ -124,7 +142,7 @@ class WorkloadObjects:
             resource = LEADERWORKERSETS if kind == vocabulary.LEADERWORKERSET else DEPLOYMENTS
             label = f"{vocabulary.WORKLOAD_LABEL}={name}"
             watched = [Subscription(resource, label), Subscription(PODS, label)]
-            watched += [Subscription(EVENTS)] if self._events_shown else []
+            watched += [Subscription(EVENTS, optional=True)] if self._events_shown else []
             self._feed, self._feed_for = Feed(self._client, tuple(watched)), (kind, name)
             return
         self._feed.wait(seconds)
@@ -151,15 +169,15 @@ class WorkloadObjects:
             self._events_shown = False
             return []
 
-    def _listed(self, resource: Resource, name: str) -> list[Object]:
-        """Return the objects of one kind that carry the workload's label; none of a kind that is not served or not
-        ours to see."""
+    def _listed(self, resource: Resource, name: str, is_optional: bool = False) -> list[Object]:
+        """Return the objects of one kind that carry the workload's label; none of a kind that is not served, nor of an
+        optional one that is not ours to see."""
         try:
             return list(self._client.list(resource, labels=f"{vocabulary.WORKLOAD_LABEL}={name}").items)
         except NotServed:
             return []
         except Refused as refused:
-            if refused.is_permission and resource in (NETWORK_POLICIES, DISRUPTION_BUDGETS, SERVICE_MONITORS):
+            if refused.is_permission and is_optional:
                 return []
             raise
 

@@ -66,11 +66,15 @@ def _subrows(resource: Resource, verbs: str, subresource: str, purpose: str) -> 
 
 
 # A server-side apply that creates an object needs `create` beside `patch`.
-_APPLIED = "get list watch create patch delete"
-
 PERMISSIONS: tuple[Permission, ...] = (
-    *_rows(LEADERWORKERSETS, _APPLIED, "run workloads of several pods as LeaderWorkerSets", needed=False),
-    *_rows(DEPLOYMENTS, _APPLIED, "run workloads as Deployments"),
+    Permission("get", LEADERWORKERSETS, "see whether one has the workload's name (not where the cluster serves none)"),
+    *_rows(
+        LEADERWORKERSETS,
+        "list watch create patch delete",
+        "run workloads of several pods as LeaderWorkerSets",
+        needed=False,
+    ),
+    *_rows(DEPLOYMENTS, "get list watch create patch delete", "run workloads as Deployments"),
     *_rows(SERVICES, "get list create patch delete", "give the workload its address"),
     *_rows(PODS, "get list watch", "see how the workload's pods are"),
     Permission("get", PODS, "read why a pod ended", needed=False, subresource="log"),

@@ -222,12 +222,14 @@ class KubernetesPlatform:
         self._objects.close()
 
     def log(self, live: LiveWorkload, pod: PodStatus, lines: int) -> str | None:
-        """Return the end of a pod's log; of the container before where it was restarted and has not got ready."""
-        try:
-            previous = self._restarted.get(pod.handle, False)
-            return self._client.logs(pod.name, container=CONTAINER, tail_lines=lines, previous=previous)
-        except Refused:
-            return None
+        """Return the end of a pod's log; of the container before where it was restarted and has not got ready, unless
+        that log is there no more."""
+        for previous in (True, False) if self._restarted.get(pod.handle, False) else (False,):
+            try:
+                return self._client.logs(pod.name, container=CONTAINER, tail_lines=lines, previous=previous)
+            except Refused:
+                continue
+        return None
 
     def preflight(self, needs: PreflightNeeds) -> list[PreflightCheck]:
         """Say whether the cluster is ready for such workloads; reads only."""

@@ -22,9 +22,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan im
 
 Object = Mapping[str, Any]
 
-# Set by LeaderWorkerSet on every pod of a group; the leader's is 0.
 # What LeaderWorkerSet writes on all pods of one version of its template.
 _REVISION_LABEL = "leaderworkerset.sigs.k8s.io/template-revision-hash"
+# Set by LeaderWorkerSet on every pod of a group; the leader's is 0.
 _INDEX_LABEL = "leaderworkerset.sigs.k8s.io/worker-index"
 # The image is pulled, the volumes are mounted: normal on the way up.
 _ON_THE_WAY = ("", "ContainerCreating", "PodInitializing")

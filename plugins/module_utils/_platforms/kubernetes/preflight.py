@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.authentication import (
+    unchecked_by,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.checks import (
     binding_mode,
     namespace_findings,
@@ -99,16 +102,19 @@ class Preflight:
         return PreflightCheck("api", PASSED, evidence)
 
     def _trust(self) -> PreflightCheck:
-        """Judge what the connection's options say; the client obeys a kubeconfig that turns the check off, too."""
+        """Judge what the options and the kubeconfig say of the API server's certificate."""
         kubernetes = self._connection.kubernetes
-        evidence = "validate_certs does not turn the check of the API server's certificate off."
         if not self._client.address.startswith("https://"):
             evidence = "the connection to the API server is not encrypted."
             return PreflightCheck("tls", DOUBTFUL, evidence, "Give its https:// address.", "tls_not_verified")
-        if kubernetes is not None and kubernetes.validate_certs is False:
-            evidence = "the API server's certificate is not checked, so anybody on the way could read the token."
+        option = unchecked_by(kubernetes) if kubernetes is not None else ""
+        if option:
+            evidence = (
+                f"the API server's certificate is not checked ({option} says so), so anybody on the way could read the "
+                "token."
+            )
             return PreflightCheck("tls", DOUBTFUL, evidence, "Set ca_cert instead.", "tls_not_verified")
-        return PreflightCheck("tls", PASSED, evidence)
+        return PreflightCheck("tls", PASSED, "the API server's certificate is checked.")
 
     def _credentials(self) -> PreflightCheck:
         """Ask who the API server takes us for."""

@@ -146,7 +146,10 @@ def refusal(reply: transport.HttpReply, call: Call, redactor: Redactor) -> Refus
 
 def _may_be_unserved(status: Mapping[str, Any], reply: transport.HttpReply, call: Call) -> bool:
     """Say whether a 404 means that the kind is not served: in the API server's own words, and of a kind that not every
-    cluster serves. A gateway in front answers 404 as well, while what runs behind it is well."""
+    cluster serves. A gateway in front answers 404 as well, while what runs behind it is well. That of a subresource
+    says nothing of an object: the way to the pod is closed, by whomever."""
+    if call.subresource is not None:
+        return True
     is_own = status.get("kind") == "Status" or reply.text().strip() == "404 page not found"
     return is_own and call.resource.group not in ("", "apps")
 

@@ -48,8 +48,6 @@ class Resource:
 
 LEADERWORKERSETS = Resource("leaderworkerset.x-k8s.io", "v1", "leaderworkersets", "LeaderWorkerSet")
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
-REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet")
-STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
 SERVICES = Resource("", "v1", "services", "Service")
 PODS = Resource("", "v1", "pods", "Pod")
 EVENTS = Resource("", "v1", "events", "Event")
@@ -78,8 +76,6 @@ ALL_PODS = replace(PODS, namespaced=False)
 RESOURCES = (
     LEADERWORKERSETS,
     DEPLOYMENTS,
-    REPLICA_SETS,
-    STATEFUL_SETS,
     SERVICES,
     PODS,
     EVENTS,

@@ -49,11 +49,13 @@ _SHORTEST_WATCH = 1.0
 
 @dataclass(frozen=True)
 class Subscription:
-    """What to follow: a kind, and which of its objects by label and field selectors."""
+    """What to follow: a kind, and which of its objects by label and field selectors. Where the API server refuses an
+    ``optional`` one, what it told before is all there is of it."""
 
     resource: Resource
     labels: str = ""
     fields: str = ""
+    optional: bool = False
 
 
 class _News:
@@ -189,7 +191,7 @@ class _Follower(threading.Thread):
             # Mostly 410: what happened since the last version is forgotten. After any other error a list is safe, too.
             self._version = ""
             if found.get("code") != _GONE:
-                raise HttpError("interrupted", "the API server ended the watch with an error", True, True)
+                raise self._client.ended(self.subscription.resource, found)
             return False
         with self._lock:
             self._version = _version_of(found) or self._version
@@ -220,7 +222,7 @@ class Feed:
     @property
     def failure(self) -> GpuopsError | None:
         """Return why following ended, or ``None``."""
-        return next((follower.failure for follower in self._followers if follower.failure is not None), None)
+        return next((failure for failure in map(_failure_of, self._followers) if failure is not None), None)
 
     @property
     def trouble(self) -> GpuopsError | None:
@@ -260,14 +262,23 @@ class Feed:
         end = time.monotonic() + self._client.request_timeout
         while not follower.listed.wait(min(max(end - time.monotonic(), 0.0), _PIECE_SECONDS)):
             self._client.host.alive()
+            if follower.subscription.optional and follower.trouble is not None:
+                return
             if time.monotonic() >= end:
                 raise follower.trouble or unreachable(
                     HttpError("timed_out", "no list came in time", passing=True),
                     f"list {follower.subscription.resource.plural}",
                     self._client.address,
                 )
-        if follower.failure is not None:
-            raise follower.failure
+        failure = _failure_of(follower)
+        if failure is not None:
+            raise failure
+
+
+def _failure_of(follower: _Follower) -> GpuopsError | None:
+    """Return why following ended, unless only something optional was refused."""
+    is_optional = follower.subscription.optional and isinstance(follower.failure, Refused)
+    return None if is_optional else follower.failure
 
 
 def _is_refusal(trouble: GpuopsError) -> bool:

@@ -43,7 +43,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.render import dry_run_pods
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.resources import PODS
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import is_hashed, write_record
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import mapping
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import mapping, mappings
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, INFO, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
@@ -79,6 +79,8 @@ class Writer:
             if key not in rendered.body or (is_recreated and key in before):
                 continue
             existing = before.get(key) or self._objects.get(key)
+            if existing is not None and is_recreated and _belongs_to(existing, before):
+                continue
             if existing is not None and key not in before and not is_ours(existing, rendered.name):
                 findings.append(_name_in_use(key))
                 continue
@@ -280,6 +282,13 @@ def _value_unknown(path: str) -> Finding:
         "Set replan: true to apply today's plan.",
         path,
     )
+
+
+def _belongs_to(found: Object, owners: Mapping[str, Object]) -> bool:
+    """Say whether an object goes with one of the owners, as a Service that a controller made for a LeaderWorkerSet."""
+    uids = {mapping(owner.get("metadata")).get("uid") for owner in owners.values()}
+    references = mappings(mapping(found.get("metadata")).get("ownerReferences"))
+    return any(reference.get("uid") in uids for reference in references)
 
 
 def _gone_meanwhile(key: str) -> Finding:

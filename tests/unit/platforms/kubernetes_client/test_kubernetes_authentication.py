@@ -237,6 +237,7 @@ def test_a_file_that_is_no_yaml_is_not_quoted(tmp_path: Path) -> None:
     assert "canary" not in error.message and "line" in error.message
     assert "canary" not in wrong(kubeconfig="a: b\nusers: [token: canary-secret\n}}").message
     assert "canary" not in wrong(kubeconfig='{"users": [{"user": {"token": "canary-secret"}}]').message
+    assert "canary" not in wrong(kubeconfig="--- {users: [canary-secret]").message
     assert authorization(loaded(kubeconfig=json.dumps(kubeconfig()))) == "Bearer canary-one"
 
 

@@ -158,6 +158,26 @@ def test_a_kind_that_is_not_served(resource: Resource, words: str) -> None:
         assert isinstance(error, NotServed) and only(error).cause == "not_served" and words in only(error).hint
 
 
+@pytest.mark.parametrize(
+    ("body", "resource"),
+    [
+        (b"<html>404 Not Found</html>", LEADERWORKERSETS),
+        (b'{"message": "no Route matched with those values"}', LEADERWORKERSETS),
+        (b"404 page not found", DEPLOYMENTS),
+        (b'{"kind": "Status", "message": "the server could not find the requested resource"}', PODS),
+    ],
+)
+def test_a_404_that_says_nothing_of_the_cluster(body: bytes, resource: Resource) -> None:
+    error = refusal(HttpReply(404, {}, body), Call("get", resource, "x", "y"), Redactor())
+    assert only(error).cause == "not_the_api" and isinstance(error, PlatformUnreachable)
+    assert not isinstance(error, NotServed) and not error.is_absent
+
+
+def test_a_way_to_a_pod_that_is_closed() -> None:
+    call = Call("create", PODS, "x", "y", "portforward")
+    assert isinstance(refusal(HttpReply(404, {}, b"not found"), call, Redactor()), NotServed)
+
+
 def test_an_object_that_is_not_there() -> None:
     error = refused(404, message='pods "a" not found', details={"name": "a", "kind": "pods"})
     assert (error.code, only(error).cause) == (404, "not_found") and not isinstance(error, NotServed)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 import time as real_time
@@ -21,6 +22,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     ACCESS_REVIEWS,
     ALL_PODS,
     DEPLOYMENTS,
+    EVENTS,
     LEADERWORKERSETS,
     PODS,
     SERVICES,
@@ -302,6 +304,37 @@ def test_a_forgotten_version_is_listed_anew(client: KubernetesClient, api: Scrip
     heard(feed, ["b"])
     feed.close()
     assert feed.failure is None
+
+
+def test_a_watch_that_ends_with_errors_is_begun_ever_later(client: KubernetesClient, api: ScriptedServer) -> None:
+    error = {"kind": "Status", "status": "Failure", "code": 500, "message": "etcd event received with PrevKv=nil"}
+    ended = Answer(200, json.dumps({"type": "ERROR", "object": error}).encode() + b"\n")
+    watched(api, [listing("a")] * 1000, [ended] * 1000)
+    feed = followed(client)
+    deadline = real_time.monotonic() + 20
+    while len(api.asked) < 8 and real_time.monotonic() < deadline:
+        feed.wait(0.5)
+    trouble = feed.trouble
+    feed.close()
+    assert isinstance(trouble, PlatformUnreachable) and feed.failure is None
+    assert causes(trouble) == ["api_server_failing"] and "PrevKv" in trouble.message
+
+
+def test_a_refusal_of_what_is_optional_ends_nothing(client: KubernetesClient, api: ScriptedServer) -> None:
+    message = 'events is forbidden: User "me" cannot watch resource "events" in API group "" in the namespace "x"'
+    watched(api, [listing("a")], [])
+    api.on(
+        "GET",
+        EVENTS.path("my-project"),
+        lambda asked: Answer(403, status(403, message=message)) if "watch" in asked.query else Answer(200, listing()),
+    )
+    feed = Feed(client, (Subscription(SERVICES), Subscription(EVENTS, optional=True)))
+    deadline = real_time.monotonic() + 20
+    while api.count("GET", EVENTS.path("my-project")) < 4 and real_time.monotonic() < deadline:
+        feed.wait(0.1)
+    assert names(feed) == ["a"] and feed.objects(EVENTS) == []
+    assert feed.failure is None
+    feed.close()
 
 
 def test_a_lost_permission_ends_it_after_some_tries(client: KubernetesClient, api: ScriptedServer) -> None:

@@ -45,13 +45,14 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.prefli
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import INFO
 from fake_cluster import FakeCluster, claim, machine, quota, used_by, without_leaderworkersets
 
+REACHED = KubernetesConnection(host="https://cluster.example.com:6443")
 NEEDS = PreflightNeeds(gpus_per_pod=4, pods=2, replicas=1, claims=("models",))
 
 
 def checks(
     cluster: FakeCluster, needs: PreflightNeeds = NEEDS, connection: KubernetesConnection | None = None
 ) -> dict[str, PreflightCheck]:
-    found = Preflight(cluster, Connection("kubernetes", kubernetes=connection or KubernetesConnection())).checks(needs)
+    found = Preflight(cluster, Connection("kubernetes", kubernetes=connection or REACHED)).checks(needs)
     names = [check.name for check in found]
     assert len(set(names)) == len(names)
     for check in found:
@@ -93,9 +94,32 @@ def test_versions(minor: str, status: str) -> None:
     assert checks(cluster)["api"].status == status
 
 
-def test_an_unchecked_certificate_is_told() -> None:
-    check = checks(FakeCluster(), connection=KubernetesConnection(validate_certs=False))["tls"]
-    assert (check.status, check.cause) == (DOUBTFUL, "tls_not_verified")
+def insecure(**options: Any) -> KubernetesConnection:
+    """Return a connection whose kubeconfig turns the check of the certificate off."""
+    content = {
+        "clusters": [{"name": "c", "cluster": {"server": REACHED.host, "insecure-skip-tls-verify": True}}],
+        "users": [],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    return KubernetesConnection(kubeconfig=content, **options)
+
+
+@pytest.mark.parametrize(
+    ("connection", "status", "option"),
+    [
+        (KubernetesConnection(host=REACHED.host, validate_certs=False), DOUBTFUL, "validate_certs"),
+        (insecure(), DOUBTFUL, "kubeconfig"),
+        (insecure(ca_cert="/etc/ca.pem", validate_certs=False), DOUBTFUL, "validate_certs"),
+        (insecure(ca_cert="/etc/ca.pem"), PASSED, ""),
+        (insecure(validate_certs=True), PASSED, ""),
+        (KubernetesConnection(host=REACHED.host, validate_certs=True), PASSED, ""),
+    ],
+)
+def test_an_unchecked_certificate_is_told(connection: KubernetesConnection, status: str, option: str) -> None:
+    check = checks(FakeCluster(), connection=connection)["tls"]
+    assert (check.status, check.cause) == (status, "tls_not_verified" if option else "")
+    assert option in check.evidence
 
 
 def test_without_the_namespace_nothing_in_it_is_judged() -> None:
@@ -172,7 +196,8 @@ def test_the_permission_check_says_what_is_lost() -> None:
     check = checks(cluster)["permissions"]
     assert (check.status, check.cause) == (FAILED, "permission_denied")
     assert "get, list, watch, create, patch, delete leaderworkersets" in check.evidence
-    assert "leaderworkersets" not in checks(cluster, PreflightNeeds(pods=1))["permissions"].evidence
+    # Whether the name is taken by a LeaderWorkerSet matters for every workload.
+    assert "get leaderworkersets;" in checks(cluster, PreflightNeeds(pods=1))["permissions"].evidence
 
 
 def test_rights_on_kinds_that_are_not_served_are_not_asked_for() -> None:

@@ -102,12 +102,18 @@ class ScriptedApi:
         self._ask(f"delete {resource.kind}/{name}", resource)
         self.objects.pop(f"{resource.kind}/{name}", None)
 
+    def serves(self, resource: Resource) -> bool:
+        """Say whether a kind is served; everybody may ask."""
+        self.calls.append(f"serves {resource.kind}")
+        return resource.kind not in self.unserved
+
     def _ask(self, call: str, resource: Resource) -> None:
         self.calls.append(call)
-        if resource.kind in self.unserved:
-            raise NotServed([Finding(ERROR, "not_served", f"{resource.kind} is not served.")], 404)
+        # As in a cluster: what is not permitted is refused before anybody looks whether it is there.
         if call in self.refusals:
             raise self.refusals[call]
+        if resource.kind in self.unserved:
+            raise NotServed([Finding(ERROR, "not_served", f"{resource.kind} is not served.")], 404)
 
 
 def refused(code: int = 422, cause: str = "invalid_object", details: Mapping[str, Any] | None = None) -> Refused:

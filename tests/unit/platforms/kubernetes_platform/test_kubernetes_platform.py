@@ -10,7 +10,11 @@ import dataclasses
 from typing import Any
 
 import pytest
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import differences, inputs_of, with_fields
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import (
+    differences,
+    inputs_of,
+    with_fields,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     FAILED,
     AppliedRecord,
@@ -29,6 +33,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec im
 from scripted_api import ScriptedApi, platform_over, refused
 from support.rendered_workloads import NAME, RECIPE
 
+_DENIED = "permission_denied"
 LWS = f"LeaderWorkerSet/{NAME}"
 SERVICE = f"Service/{NAME}"
 POLICY = f"NetworkPolicy/{NAME}"
@@ -103,6 +108,37 @@ class TestFind:
         rendered, _record = rendered_by(platform)
         assert rendered.kind == "deployments"
         assert rendered.decisions[0].reason == "the cluster serves no LeaderWorkerSet"
+
+    def test_without_the_right_to_see_leaderworkersets_deployments_are_found(self, api: ScriptedApi) -> None:
+        hidden = {f"get {LWS}": refused(403, "permission_denied"), "list LeaderWorkerSet": refused(403, _DENIED)}
+        created(api, **deployments())
+        api.refusals.update(hidden)
+        platform = platform_over(api)
+        live = platform.find(NAME)
+        assert live is not None and (live.kind, live.managed) == ("deployments", True)
+        platform.delete(live)
+        assert api.objects == {} and platform.gone(live)
+
+    def test_a_leaderworkerset_that_may_not_be_seen_is_not_taken_for_absent(self, api: ScriptedApi) -> None:
+        created(api)
+        api.refusals[f"get {LWS}"] = refused(403, _DENIED)
+        platform = platform_over(api)
+        with pytest.raises(GpuopsError) as caught:
+            platform.find(NAME)
+        assert caught.value.findings[0].cause == _DENIED
+
+    def test_no_right_on_leaderworkersets_is_needed_where_none_are_served(self, api: ScriptedApi) -> None:
+        api.refusals[f"get {LWS}"] = api.refusals["list LeaderWorkerSet"] = refused(403, _DENIED)
+        api.unserved.add("LeaderWorkerSet")
+        platform = platform_over(api)
+        assert platform.find(NAME) is None
+        assert rendered_by(platform)[0].kind == "deployments"
+
+    def test_a_lost_right_does_not_make_a_leaderworkerset_gone(self, api: ScriptedApi) -> None:
+        platform, live, _record = created(api)
+        api.refusals[f"get {LWS}"] = refused(403, _DENIED)
+        with pytest.raises(GpuopsError):
+            platform.gone(live)
 
     def test_the_cluster_that_is_meant(self, api: ScriptedApi) -> None:
         for meant in ("gpu-cluster", "api.example.com"):
@@ -300,6 +336,12 @@ class TestRehearsal:
         rehearsal = platform.rehearse(live, rendered_by(platform_over(api), **deployments())[0], [])
         assert [call for call in api.calls if call.startswith("try Deployment")] == [f"try {WORKER}", f"try {HEAD}"]
 
+    def test_what_goes_with_the_old_workload_is_in_nobodys_way(self, api: ScriptedApi) -> None:
+        platform, live, _record = created(api)
+        owner = {"kind": "LeaderWorkerSet", "name": NAME, "uid": api.objects[LWS]["metadata"]["uid"]}
+        api.objects[WORKER] = {"metadata": {"name": f"{NAME}-worker-0", "ownerReferences": [owner]}, "spec": {}}
+        assert platform.rehearse(live, rendered_by(platform, **deployments())[0], []).findings == ()
+
     def test_a_recreation_that_would_take_somebody_elses_object_is_refused_before(self, api: ScriptedApi) -> None:
         platform, live, _record = created(api)
         api.objects[WORKER] = {"metadata": {"name": f"{NAME}-worker-0", "labels": {"app": "shop"}}, "spec": {}}
@@ -316,3 +358,21 @@ class TestLogs:
 
         vars(api)["logs"] = logs
         assert platform.log(live, PodStatus("x", "uid-9", "pending"), 10) is None
+
+    @pytest.mark.parametrize("is_gone", [True, False])
+    def test_where_the_earlier_log_is_gone_the_present_one_is_told(self, api: ScriptedApi, is_gone: bool) -> None:
+        _platform, live, _record = created(api)
+        restarted = {"containerStatuses": [{"name": "vllm", "restartCount": 1, "lastState": {"terminated": {}}}]}
+        metadata = {"name": f"{NAME}-0", "uid": "uid-9", "labels": api.objects[LWS]["metadata"]["labels"]}
+        api.objects[f"Pod/{NAME}-0"] = {"metadata": metadata, "spec": {}, "status": restarted}
+
+        def logs(pod: str, *, previous: bool, **keywords: Any) -> str:
+            if previous and is_gone:
+                raise refused(400, "log_not_available")
+            return "earlier" if previous else "present"
+
+        vars(api)["logs"] = logs
+        platform = platform_over(api)
+        platform.find(NAME)
+        (pod,) = platform.status(live).pods
+        assert platform.log(live, pod, 10) == ("present" if is_gone else "earlier")
