@@ -28,9 +28,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.host imp
 from ansible_collections.gpuops.inference.plugins.module_utils._results.progress import Progress
 from ansible_collections.gpuops.inference.plugins.module_utils._results.redaction import Redactor
 
-# Loaded here, once in the parent process, the package is not paid for by each forked task. Where it is missing, the
-# task that needs it says so.
-with contextlib.suppress(ImportError):
+# Loaded here, once in the parent process, the package is not paid for by each forked task. Where it is missing or
+# broken, the task that needs it says so, and no other.
+with contextlib.suppress(Exception):
     importlib.import_module("kubernetes.config")
 
 display = Display()

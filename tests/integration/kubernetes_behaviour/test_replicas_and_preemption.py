@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from support.cluster import NAMESPACE, ClusterHandle
-from support.kubernetes_place import KubernetesPlace
+from support.kubernetes_place import SETS, KubernetesPlace
 from support.modules import run_module
 from support.results import went_well
 from support.sandbox import until
+
+from gpuops_cluster.kubelet.statuses import now
 
 Apply = Callable[..., dict[str, Any]]
 
@@ -77,6 +79,8 @@ def test_a_preempted_pod_brings_the_whole_group_back(
     went_well(apply("preempted", **options))
     before = kubernetes.pods("preempted")
     machine = cluster.pods("preempted")[0]["spec"]["nodeName"]
+    created = cluster.get(f"{SETS}/preempted")["metadata"]["creationTimestamp"]
+    until(lambda: now() > created, "events are younger than the workload, whose creation is known to the second")
     cluster.apply(greedy_pod("greedy", machine, 1))
 
     def is_back() -> bool:

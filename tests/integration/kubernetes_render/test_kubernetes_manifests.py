@@ -175,9 +175,10 @@ def pods_by_replica(cluster: ClusterHandle, name: str) -> dict[str, list[dict[st
 
 
 def test_pods_of_one_replica_are_apart_and_those_of_several_share_machines(cluster: ClusterHandle) -> None:
-    # 4 replicas of 2 pods with 4 GPUs each fill 4 machines of 8 GPUs: only if pods of different replicas share them.
+    # 3 replicas of 2 pods with 4 GPUs each fit onto 4 machines of 8 GPUs only if pods of different replicas share them.
+    # (A fourth replica would fit too, but pods are placed one by one, and the last two may be left with one machine.)
     workload = rendered(
-        replicas=4, gpus_per_pod=4, image=IMAGE, placement=PlacementSpec(spread="required"), name="spread-out"
+        replicas=3, gpus_per_pod=4, image=IMAGE, placement=PlacementSpec(spread="required"), name="spread-out"
     )
     applied(cluster, workload)
 
@@ -185,7 +186,7 @@ def test_pods_of_one_replica_are_apart_and_those_of_several_share_machines(clust
         replicas = pods_by_replica(cluster, "spread-out").values()
         return [{pod["spec"]["nodeName"] for pod in pods if "nodeName" in pod["spec"]} for pods in replicas]
 
-    until(machines, "all pods have a machine", LONG, lambda found: [len(one) for one in found] == [2] * 4)
+    until(machines, "all pods have a machine", LONG, lambda found: [len(one) for one in found] == [2] * 3)
 
 
 def test_every_replica_has_a_topology_for_itself(cluster: ClusterHandle) -> None:
