@@ -12,6 +12,8 @@ import functools
 import re
 from dataclasses import dataclass
 
+# The step after which the leader answers.
+READY = "server_ready"
 # The steps of a start in their order, and the line of vLLM 0.12 to 0.33 that says so (loosely: the texts change).
 _STEPS = (
     ("engine_configured", r"Initializing a V1 LLM engine|headless multiproc executor, with head node address"),
@@ -21,10 +23,8 @@ _STEPS = (
     ("weights_loaded", r"Loading weights took [\d.]+ seconds|Model loading took [\d.]+"),
     ("cache_allocated", r"GPU KV cache size: [\d,]+ tokens|CPU KV cache size|Available KV cache memory"),
     ("engine_ready", r"init engine \(.*\) took [\d.]+"),
-    ("server_ready", r"Application startup complete\."),
+    (READY, r"Application startup complete\."),
 )
-# The step after which the leader answers.
-READY = "server_ready"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 

@@ -18,7 +18,10 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     CREATING,
     FAILED,
     INITIALIZING,
+    NONE,
+    OUTAGE,
     PENDING,
+    ROLLING,
     STOPPED,
     ChangeRules,
     LiveWorkload,
@@ -27,9 +30,6 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import INFO, WARNING, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.paths import flatten, is_below
 
-NONE = "none"
-ROLLING = "rolling"
-OUTAGE = "outage"
 # From the least to the most that a change takes away.
 _DISRUPTIONS = (NONE, ROLLING, OUTAGE)
 

@@ -32,6 +32,11 @@ FAILED = "failed"
 DELETING = "deleting"
 UNKNOWN = "unknown"
 
+# What a change takes away while it is made.
+NONE = "none"
+ROLLING = "rolling"
+OUTAGE = "outage"
+
 
 @dataclass(frozen=True)
 class Target:

@@ -8,7 +8,13 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import ChangeRules, LiveWorkload
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
+    NONE,
+    OUTAGE,
+    ROLLING,
+    ChangeRules,
+    LiveWorkload,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.resources import (
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
@@ -20,10 +26,6 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.vocabulary import (
     object_key,
 )
-
-NONE = "none"
-ROLLING = "rolling"
-OUTAGE = "outage"
 
 # Kinds that hold no pods: changed, added and removed whenever it is wanted.
 _WITHOUT_PODS = (SERVICES, NETWORK_POLICIES, DISRUPTION_BUDGETS, SERVICE_MONITORS)

@@ -17,6 +17,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     CREATING,
     DELETING,
     FAILED,
+    ROLLING,
     RUNNING,
     AppliedRecord,
     ChangeRules,
@@ -168,7 +169,7 @@ class RunaiPlatform:
         if live.kind == DISTRIBUTED:
             return ChangeRules(can_scale=not is_older(version, SCALING_SINCE))
         fields = [field for field, since in INFERENCE_PATCHABLE.items() if not is_older(version, since)]
-        in_place = dict.fromkeys((f"spec.{field}" for field in fields), "rolling")
+        in_place = dict.fromkeys((f"spec.{field}" for field in fields), ROLLING)
         return ChangeRules(in_place, "spec.environmentVariables", cannot_stop=checks.cannot_stop(live.name))
 
     def rehearse(self, live: LiveWorkload | None, rendered: RenderedWorkload, fields: list[str]) -> Rehearsal:
