@@ -29,7 +29,8 @@ def _up(options: argparse.Namespace) -> int:
     started = time.monotonic()
     settings = launcher.Settings(
         state_dir=options.state_dir.resolve(),
-        machines=options.machines,
+        machines=options.machines if options.machines is not None else 0 if options.whole else 4,
+        whole=options.whole,
         with_leaderworkersets=not options.without_leaderworkersets,
         die_with_parent=options.die_with_parent,
     )
@@ -78,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     build = verbs.add_parser("build", help="build the programs, once for each version")
     build.set_defaults(run=_build)
     up = verbs.add_parser("up", help="start a cluster")
-    up.add_argument("--machines", type=int, default=4, metavar="N", help="GPU machines, two to a rack (default: 4)")
+    up.add_argument("--whole", action="store_true", help="with a real machine: kubelet, containers, network; needs root")
+    machines = "GPU machines that are only records, two to a rack (default: 4, with --whole 0)"
+    up.add_argument("--machines", type=int, metavar="N", help=machines)
     up.add_argument("--without-leaderworkersets", action="store_true", help="no LeaderWorkerSet controller, no CRD")
     up.add_argument("--die-with-parent", action="store_true", help="end when the process that called `up` ends")
     up.set_defaults(run=_up)

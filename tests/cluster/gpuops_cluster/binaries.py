@@ -73,7 +73,11 @@ TOOLS = (
         "kubernetes",
         {
             name: f"k8s.io/kubernetes/cmd/{name}"
-            for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+            for name in (
+                *("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"),
+                # Of the whole cluster alone: its machine and its Services.
+                *("kubelet", "kube-proxy"),
+            )
         },
         linker_flags=_KUBERNETES_FLAGS,
     ),
@@ -87,6 +91,7 @@ TOOLS = (
             "config/webhook/manifests.yaml",
         ),
     ),
+    Tool("coredns", {"coredns": "github.com/coredns/coredns"}),
     Tool("kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
     Tool("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}),
 )

@@ -16,8 +16,10 @@ import yaml
 from gpuops_cluster import leaderworkerset
 from gpuops_cluster.api import Identity
 from gpuops_cluster.certificates import Authority, Pair, make_service_account_key
+from gpuops_cluster.machine.inside import BRIDGE_ADDRESS
+from gpuops_cluster.machine.settings import LOST_POD_SECONDS, LOST_SECONDS
 from gpuops_cluster.kubelet.pods import ENGINE_PORT, POD_NETWORK, SCENARIOS
-from gpuops_cluster.objects import CLIENTS, NAMESPACE, NAMESPACES, TEST_USER
+from gpuops_cluster.objects import CLIENTS, MACHINE, NAMESPACE, NAMESPACES, TEST_USER
 from gpuops_cluster.processes import ADDRESS
 from gpuops_cluster.programs import Programs
 
@@ -25,6 +27,8 @@ PORTS = (
     *("etcd", "etcd_peer", "api", "controllers", "scheduler", "kubelet", "kwok", "lws_webhook", "lws_health"),
     # Where port-forward leads: to the engines' stand-in, and from other ports of pods to where a test may listen.
     *("engines", "forward"),
+    # Of the whole cluster alone.
+    "registry",
 )
 CONTEXT = "gpuops-test"
 STAGES = Path(__file__).with_name("stages.yaml")
@@ -42,6 +46,7 @@ class Layout:
     authority: Authority
     pairs: dict[str, Pair]
     service_accounts: Pair
+    whole: bool = False
 
     @property
     def api_url(self) -> str:
@@ -68,8 +73,8 @@ class Layout:
         return self.folder / f"{name}.kubeconfig"
 
 
-def lay_out(folder: Path, ports: dict[str, int]) -> Layout:
-    """Make certificates and configuration files in a new folder."""
+def lay_out(folder: Path, ports: dict[str, int], whole: bool = False) -> Layout:
+    """Make certificates and configuration files in a new folder; ``whole``: of a cluster that has a real machine."""
     folder.mkdir(mode=0o700)
     authority = Authority(folder / "certificates")
     clients = {
@@ -80,12 +85,19 @@ def lay_out(folder: Path, ports: dict[str, int]) -> Layout:
         # Everything that a real cluster would spread over its machines; none of it is the subject of a test.
         "machines": ("gpuops-test-machines", ("system:masters",)),
         "lws": ("gpuops-test-lws", ("system:masters",)),
+        "machine": (f"system:node:{MACHINE}", ("system:nodes",)),
+        "proxy": ("system:kube-proxy", ()),
     }
-    services = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "10.96.0.1")
+    services = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "10.96.0.1", BRIDGE_ADDRESS)
     pairs = {name: authority.issue(name, user, groups) for name, (user, groups) in clients.items()}
-    for name, hosts in (("api", services), ("kubelet", ()), ("webhook", ())):
+    for name, hosts in (
+        ("api", services),
+        ("kubelet", ()),
+        ("webhook", ()),
+        ("machine-server", (MACHINE, BRIDGE_ADDRESS)),
+    ):
         pairs[name] = authority.issue(name, name, hosts=("localhost", ADDRESS, *hosts))
-    layout = Layout(folder, ports, authority, pairs, make_service_account_key(authority.folder))
+    layout = Layout(folder, ports, authority, pairs, make_service_account_key(authority.folder), whole)
     for name in clients:
         write_kubeconfig(layout.kubeconfig(name), layout.identity(name))
     _write_yaml(folder / "audit-policy.yaml", audit_policy())
@@ -202,7 +214,7 @@ def commands(layout: Layout, programs: Programs) -> dict[str, list[str]]:
         "api-server": [
             programs["kube-apiserver"],
             f"--etcd-servers={layout.etcd_url}",
-            f"--bind-address={ADDRESS}",
+            *(_reached_from_pods() if layout.whole else _reached_from_outside()),
             f"--secure-port={ports['api']}",
             f"--tls-cert-file={pairs['api'].certificate}",
             f"--tls-private-key-file={pairs['api'].key}",
@@ -218,8 +230,6 @@ def commands(layout: Layout, programs: Programs) -> dict[str, list[str]]:
             f"--kubelet-client-certificate={pairs['machines'].certificate}",
             f"--kubelet-client-key={pairs['machines'].key}",
             "--kubelet-preferred-address-types=InternalIP",
-            # Nothing in the cluster could reach the API by its Service.
-            "--endpoint-reconciler-type=none",
             "--delete-collection-workers=8",
             f"--audit-policy-file={folder / 'audit-policy.yaml'}",
             f"--audit-log-path={layout.audit_log}",
@@ -236,6 +246,7 @@ def commands(layout: Layout, programs: Programs) -> dict[str, list[str]]:
             "--use-service-account-credentials=true",
             "--leader-elect=false",
             "--controllers=*,-nodeipam",
+            *((f"--node-monitor-grace-period={LOST_SECONDS}s", "--node-monitor-period=2s") if layout.whole else ()),
             *QPS,
         ],
         "scheduler": [
@@ -260,6 +271,17 @@ def commands(layout: Layout, programs: Programs) -> dict[str, list[str]]:
             "--zap-log-level=error",
         ],
     }
+
+
+def _reached_from_outside() -> list[str]:
+    # Nothing in the cluster could reach the API by its Service.
+    return [f"--bind-address={ADDRESS}", "--endpoint-reconciler-type=none"]
+
+
+def _reached_from_pods() -> list[str]:
+    # Kubernetes' own patience with a lost machine is five minutes.
+    patience = [f"--default-{word}-toleration-seconds={LOST_POD_SECONDS}" for word in ("not-ready", "unreachable")]
+    return ["--bind-address=0.0.0.0", f"--advertise-address={BRIDGE_ADDRESS}", *patience]
 
 
 def authority_text(layout: Layout) -> str:

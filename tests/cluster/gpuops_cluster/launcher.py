@@ -9,6 +9,7 @@ that any later call can end them; nothing else is ever ended.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import select
 import shutil
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from gpuops_cluster import binaries, leaderworkerset, objects, processes
-from gpuops_cluster.api import Api, Identity, wait_until
+from gpuops_cluster.api import MERGE, Api, Identity, wait_until
 from gpuops_cluster.components import (
     CONTEXT,
     PACKAGE_ROOT,
@@ -32,10 +33,14 @@ from gpuops_cluster.components import (
     lay_out,
 )
 from gpuops_cluster.failure import ClusterError
+from gpuops_cluster.machine import control_groups, images, inside, namespaces
+from gpuops_cluster.machine import programs as machine_programs
 from gpuops_cluster.programs import Programs
 
 STATE_FILE = "state.json"
 MARKER = "gpuops-cluster"
+RECORDS = "gpuops_cluster: a real Kubernetes control plane, machines and GPUs are only records"
+WHOLE = "gpuops_cluster: a real Kubernetes with one machine; its GPUs are numbers"
 # For each step; on a quiet machine the whole start takes eight.
 START_SECONDS = 180.0
 # Between the choice of the ports and their use any program may take one.
@@ -43,7 +48,7 @@ PORT_ATTEMPTS = 3
 PORT_TAKEN = "address already in use"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Whoever writes goes before what it writes to: an API server without its etcd does not end by itself.
-END_ORDER = ("keeper", "lws", "kubelet", "kwok", "scheduler", "controllers", "api-server", "etcd")
+END_ORDER = ("keeper", "relay", "machine", "lws", "kubelet", "kwok", "scheduler", "controllers", "api-server", "etcd")
 VARIABLES = {"PYTHONPATH": os.pathsep.join(str(PACKAGE_ROOT.parent / name) for name in ("cluster", "sandbox", "tools"))}
 
 
@@ -57,6 +62,7 @@ class Settings:
 
     state_dir: Path
     machines: int = 4
+    whole: bool = False
     with_leaderworkersets: bool = True
     die_with_parent: bool = False
 
@@ -64,6 +70,9 @@ class Settings:
 def up(settings: Settings) -> dict[str, Any]:
     """Start a cluster, wait until it can be used, and return its state."""
     folder = settings.state_dir
+    if settings.whole:
+        namespaces.check_possible(folder)
+        images.ensure_archive()
     programs = binaries.build()
     _make_folder(folder)
     before = {number: signal.signal(number, _interrupted) for number in SIGNALS}
@@ -93,6 +102,8 @@ def down(folder: Path) -> bool:
     if not (folder / MARKER).exists():
         return False
     _end(folder, END_ORDER)
+    if not control_groups.remove(_control_group(folder)):
+        raise ClusterError(f"control groups named {_control_group(folder)} are still in use below {control_groups.ROOT}")
     shutil.rmtree(folder, ignore_errors=True)
     return True
 
@@ -122,7 +133,9 @@ def start(folder: Path, name: str) -> None:
     if name not in found or state is None:
         raise ClusterError(f"there is no program {name!r} in {folder}: {', '.join(sorted(found))}", 2)
     if not found[name].lives:
-        processes.start(name, found[name].command, folder, VARIABLES)
+        machine = found.get(namespaces.NAME)
+        entering = namespaces.entering(machine) if machine is not None else None
+        processes.start(name, found[name].command, folder, VARIABLES, entering)
     if name == "api-server":
         api = Api(administrator(state))
         wait_until(lambda: is_ready(api), "the API server is ready again", START_SECONDS)
@@ -151,9 +164,10 @@ def administrator(state: dict[str, Any]) -> Identity:
 
 def _start_somewhere(settings: Settings, programs: Programs) -> Layout:
     """Start the programs on free ports; on others where somebody took one before a program could."""
-    folder, attempts = settings.state_dir, PORT_ATTEMPTS
+    # The ports of a whole cluster are in its own network.
+    folder, attempts = settings.state_dir, 1 if settings.whole else PORT_ATTEMPTS
     while True:
-        layout = lay_out(folder / "cluster", processes.free_ports(PORTS))
+        layout = lay_out(folder / "cluster", processes.free_ports(PORTS), settings.whole)
         attempts -= 1
         try:
             _start_all(settings, layout, programs)
@@ -183,10 +197,15 @@ def _start_all(settings: Settings, layout: Layout, programs: Programs) -> None:
     folder = settings.state_dir
     lines = commands(layout, programs)
     running: dict[str, processes.Process] = {}
+    machine = _start_machine(folder, layout) if settings.whole else None
+    entering = namespaces.entering(machine) if machine is not None else None
+    if machine is not None:
+        running[machine.name] = machine
+        lines.update(machine_programs.commands(layout, programs))
 
     def begin(*names: str) -> None:
         for name in names:
-            running[name] = processes.start(name, lines[name], folder, VARIABLES)
+            running[name] = processes.start(name, lines[name], folder, VARIABLES, entering)
 
     def alive() -> None:
         for name, process in running.items():
@@ -198,6 +217,9 @@ def _start_all(settings: Settings, layout: Layout, programs: Programs) -> None:
 
     api = Api(layout.identity("admin"))
     begin("etcd", "api-server")
+    if entering is not None:
+        begin(machine_programs.CONTAINERD, machine_programs.REGISTRY)
+        _import_images(entering)
     wait(lambda: is_ready(api), "the API server is ready")
     if settings.with_leaderworkersets:
         # Before the controllers: the garbage collector asks which kinds there are at its start, then every 30 s.
@@ -206,14 +228,20 @@ def _start_all(settings: Settings, layout: Layout, programs: Programs) -> None:
     # Not earlier: a controller manager that finds no ready API server ends for good.
     begin("controllers", "scheduler")
     objects.create_all(api, settings.machines)
-    begin("kwok", "kubelet")
+    if settings.machines:
+        begin("kwok", "kubelet")
     if settings.with_leaderworkersets:
         begin("lws")
-        wait(lambda: _answers(layout.ports["lws_webhook"]), "the LeaderWorkerSet webhooks answer")
+        wait(lambda: processes.listens(layout.ports["lws_webhook"], machine), "the LeaderWorkerSet webhooks answer")
         for content in leaderworkerset.webhooks(programs.files, layout.ports["lws_webhook"], authority_text(layout)):
             api.apply(objects.path_of(content), content)
-    wait(lambda: _answers(layout.ports["kubelet"]), "the stand-in of the kubelets answers")
-    wait(lambda: all(_is_ready(machine) for machine in api.items("/api/v1/nodes")), "the machines are ready")
+    if machine is not None:
+        begin(*machine_programs.AFTER_THE_API)
+        wait(lambda: _has_devices(api), f"{objects.MACHINE} is registered, with its GPUs")
+        _describe_machine(api)
+    if settings.machines:
+        wait(lambda: processes.listens(layout.ports["kubelet"], machine), "the stand-in of the kubelets answers")
+    wait(lambda: all(_is_ready(node) for node in api.items("/api/v1/nodes")), "the machines are ready")
     for namespace in objects.NAMESPACES:
         within = f"/api/v1/namespaces/{namespace}"
         wait(
@@ -228,10 +256,60 @@ def _start_all(settings: Settings, layout: Layout, programs: Programs) -> None:
         )
 
 
+def _start_machine(folder: Path, layout: Layout) -> processes.Process:
+    """Make the real machine's namespaces, and lead the API server's port of this machine into them."""
+    control_groups.make(_control_group(folder))
+    machine_programs.write_files(layout, _control_group(folder))
+    machine = namespaces.start(folder, VARIABLES)
+    for namespace in objects.NAMESPACES:
+        volume = volumes_folder(folder) / namespace / objects.CLAIM
+        volume.mkdir(parents=True)
+        volume.chmod(0o777)
+    with socket.create_server((processes.ADDRESS, layout.ports["api"])) as listener:
+        descriptor = listener.fileno()
+        processes.start(
+            "relay",
+            [sys.executable, "-m", "gpuops_cluster.machine.relay", str(descriptor)],
+            folder,
+            VARIABLES,
+            namespaces.entering(machine),
+            (descriptor,),
+        )
+    return machine
+
+
+def volumes_folder(folder: Path) -> Path:
+    """Return where the volumes of a whole cluster's machine lie: NAMESPACE/CLAIM in it."""
+    return inside.var_folder(folder / namespaces.NAME) / Path(objects.VOLUMES).relative_to("/var")
+
+
+def _import_images(entering: list[str]) -> None:
+    command = [*entering, *machine_programs.image_import(images.ensure_archive())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ClusterError(f"the images cannot be imported: {done.stderr.strip()}")
+
+
+def _has_devices(api: Api) -> bool:
+    status, node = api.request("GET", f"/api/v1/nodes/{objects.MACHINE}")
+    allocatable = node["status"].get("allocatable", {}) if status == 200 else {}
+    return bool(allocatable.get("nvidia.com/gpu", "0") == str(objects.GPUS))
+
+
+def _describe_machine(api: Api) -> None:
+    """Label the machine as GPU feature discovery would."""
+    labels = {**objects.GPU_LABELS, "nvidia.com/gpu.count": str(objects.GPUS)}
+    api.request("PATCH", f"/api/v1/nodes/{objects.MACHINE}", {"metadata": {"labels": labels}}, MERGE)
+
+
+def _control_group(folder: Path) -> str:
+    return f"gpuops-cluster-{hashlib.sha256(str(folder).encode()).hexdigest()[:10]}"
+
+
 def _describe(layout: Layout, programs: Programs) -> dict[str, Any]:
     admin, tests = layout.pairs["admin"], layout.pairs["tests"]
     return {
-        "cluster": "gpuops_cluster: a real Kubernetes control plane, machines and GPUs are only records",
+        "cluster": WHOLE if layout.whole else RECORDS,
         "kubeconfig": str(layout.kubeconfig("tests")),
         "admin_kubeconfig": str(layout.kubeconfig("admin")),
         "context": CONTEXT,
@@ -246,6 +324,7 @@ def _describe(layout: Layout, programs: Programs) -> dict[str, Any]:
         "ports": layout.ports,
         "namespaces": objects.NAMESPACES,
         "claim": objects.CLAIM,
+        "volumes_directory": str(volumes_folder(layout.folder.parent)) if layout.whole else None,
         "programs": {name: str(path) for name, path in programs.paths.items()},
         "files": {name: str(path) for name, path in programs.files.items()},
         "version": binaries.KUBERNETES_VERSION,
@@ -256,14 +335,6 @@ def _is_ready(machine: dict[str, Any]) -> bool:
     conditions = machine.get("status", {}).get("conditions", [])
     tainted = any(taint["effect"] == "NoSchedule" for taint in machine["spec"].get("taints", []))
     return not tainted and any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection((processes.ADDRESS, port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _make_folder(folder: Path) -> None:

@@ -37,6 +37,11 @@ GPU_LABELS = {
     "nvidia.com/mig.strategy": "none",
 }
 GPUS = 8
+# The real machine of a whole cluster; the others are gpu-1, gpu-2, ...
+MACHINE = "machine-1"
+# Where the machines keep their volumes.
+VOLUMES = "/var/lib/gpuops"
+PROVISIONER = "gpuops.test/shared-files"
 MACHINES_PER_RACK = 2
 
 Object = dict[str, Any]
@@ -98,7 +103,7 @@ def storage(namespace: str) -> list[Object]:
                 "capacity": size,
                 "accessModes": ["ReadWriteMany"],
                 "storageClassName": "",
-                "hostPath": {"path": f"/var/lib/gpuops/{namespace}/{CLAIM}"},
+                "hostPath": {"path": f"{VOLUMES}/{namespace}/{CLAIM}"},
                 "claimRef": {"namespace": namespace, "name": CLAIM},
             },
         },
@@ -135,7 +140,7 @@ def classes() -> list[Object]:
         {
             **kind,
             "metadata": {"name": STORAGE_CLASS, "annotations": default},
-            "provisioner": "gpuops.test/shared-files",
+            "provisioner": PROVISIONER,
             "allowVolumeExpansion": True,
         },
         {**kind, "metadata": {"name": UNBOUND_CLASS}, "provisioner": "gpuops.test/nobody"},

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -14,11 +13,14 @@ import subprocess
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+
+from gpuops_sandbox.processes import read_json, started_at, write_private
 
 ADDRESS = "127.0.0.1"
 POLL_SECONDS = 0.02
 END_SECONDS = 10.0
+# A state in /proc/net/tcp.
+LISTENING = "0A"
 
 # Below the ports that the kernel gives to outgoing connections: a server that is restarted finds its port free.
 PORTS = range(20000, 32000)
@@ -57,28 +59,67 @@ def free_ports(names: tuple[str, ...]) -> dict[str, int]:
             listener.close()
 
 
-def start(name: str, command: list[str], folder: Path, variables: dict[str, str] | None = None) -> Process:
-    """Start a program in a session of its own; its output goes to logs/NAME.log, its record to processes/NAME.json."""
+def start(
+    name: str,
+    command: list[str],
+    folder: Path,
+    variables: dict[str, str] | None = None,
+    entering: list[str] | None = None,
+    pass_fds: tuple[int, ...] = (),
+) -> Process:
+    """Start a program in a session of its own; its output goes to logs/NAME.log, its record to processes/NAME.json.
+
+    ``entering`` are words that lead into other namespaces, by a process that waits outside: its child is the program.
+    """
     (folder / "logs").mkdir(exist_ok=True)
     (folder / "processes").mkdir(exist_ok=True)
     with log_of(folder, name).open("ab") as log:
         child = subprocess.Popen(
-            command,
+            [*(entering or ()), *command],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
             env={**os.environ, **(variables or {})},
             cwd=folder,
+            pass_fds=pass_fds,
         )
     process = Process(name, child.pid, started_at(child.pid) or "", command)
+    if entering:
+        process = child_of(process)
     try:
-        write_private(folder / "processes" / f"{name}.json", asdict(process))
+        record(folder, process)
     except OSError:
         # The folder is gone, because the cluster is being ended: nobody else could end this one.
-        child.kill()
+        os.kill(process.pid, signal.SIGKILL)
         raise
     return process
+
+
+def record(folder: Path, process: Process) -> None:
+    """Write down a process, so that any later call can end it."""
+    write_private(folder / "processes" / f"{process.name}.json", asdict(process))
+
+
+def child_of(parent: Process) -> Process:
+    """Return the child of a process that has one, or will have; the parent itself where it ends without."""
+    path = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    while parent.lives:
+        pids = path.read_text(encoding="utf-8").split()
+        if pids:
+            return Process(parent.name, int(pids[0]), started_at(int(pids[0])) or "", parent.command)
+        time.sleep(POLL_SECONDS)
+    return parent
+
+
+def listens(port: int, beside: Process | None = None) -> bool:
+    """Say whether somebody listens on a TCP port, in this network or in the one of another process."""
+    for table in ("tcp", "tcp6"):
+        lines = Path(f"/proc/{beside.pid if beside else 'self'}/net/{table}").read_text(encoding="utf-8").splitlines()
+        for words in (line.split() for line in lines[1:]):
+            if int(words[1].rpartition(":")[2], 16) == port and words[3] == LISTENING:
+                return True
+    return False
 
 
 def log_of(folder: Path, name: str) -> Path:
@@ -116,31 +157,3 @@ def end(process: Process) -> None:
     deadline = time.monotonic() + END_SECONDS
     while process.lives and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-
-
-def started_at(pid: int) -> str | None:
-    """Return when a living process was started (its ``starttime``), or None."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    words = text.rpartition(")")[2].split()
-    return None if words[0] == "Z" else words[19]
-
-
-def write_private(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file that only this user can read, all at once."""
-    temporary = path.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2)
-    temporary.replace(path)
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the content of a JSON file, or None where there is none."""
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content
