@@ -22,14 +22,14 @@ ALL_TESTS := $(wildcard tests/unit tests/integration tests/e2e)
 ARGUMENTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sandbox test lint format unit integration e2e bench test-real engine cluster-programs cluster-api \
+.PHONY: help demo sandbox test lint format unit integration e2e bench test-real engine cluster-programs cluster cluster-api \
         build install locks system-packages clean clean-cache
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-demo: ## serve a real distributed vLLM in a sandbox, chat with it, tear it down (KEEP=1: leave it running)
-	@$(PYTHON) tests/tools/demo.py $(ARGUMENTS)
+demo: ## serve a real distributed vLLM, chat, tear it down (PLATFORM=kubernetes: in a real cluster; KEEP=1: leave it)
+	@PLATFORM=$(PLATFORM) $(PYTHON) tests/tools/demo.py $(ARGUMENTS)
 
 sandbox: ## start the sandbox alone, to rehearse against
 	@$(PYTHON) tests/tools/sandbox.py $(ARGUMENTS)
@@ -63,7 +63,10 @@ engine: ## make the environment of the sandbox's real vLLM (once; some gigabytes
 	@$(IN_DEV) env PYTHONPATH=tests/sandbox python -m gpuops_sandbox.engine.environment
 
 cluster-programs: ## build the programs of the test cluster from Go modules (once; some minutes)
-	@$(IN_DEV) env PYTHONPATH=tests/cluster:tests/tools python -m gpuops_cluster build
+	@$(IN_DEV) env PYTHONPATH=tests/cluster:tests/sandbox:tests/tools python -m gpuops_cluster build
+
+cluster: system-packages ## start a whole Kubernetes on this machine, with real containers, to rehearse against (root)
+	@$(IN_DEV) python tests/tools/cluster.py --whole $(ARGUMENTS)
 
 cluster-api: ## start a Kubernetes API server with its controllers and fake GPU machines, to rehearse against
 	@$(IN_DEV) python tests/tools/cluster.py $(ARGUMENTS)

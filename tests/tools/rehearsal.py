@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the demo and the sandbox alone have in common: the sandbox with the model on its claim, and how to reach it.
+"""What the demo, the sandbox alone and the cluster alone have in common: a place that runs, and how to reach it.
 
-Runs inside the environment `sandbox` (tests/tools/environments.py).
+Runs inside the environment `sandbox`, with a cluster inside `dev` (tests/tools/environments.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ import system_packages
 from places import INSTALLED_COLLECTIONS, REPOSITORY
 
 SANDBOX_SOURCES = REPOSITORY / "tests" / "sandbox"
-INVENTORY = REPOSITORY / "inventories" / "sandbox"
 
 # Settings of the user's that must not reach a rehearsal: another control plane's address, another Ansible's files.
 FOREIGN_PREFIXES = ("RUNAI_", "GPUOPS_", "ANSIBLE_")
@@ -133,7 +132,8 @@ def end_group(process: subprocess.Popen[str]) -> None:
 
 def build_engine() -> None:
     """Build the real vLLM for the CPU and the tiny model, once for each machine; they say what they do."""
-    if run_command([sys.executable, "-m", "gpuops_sandbox.engine.tiny_model"], sandbox_variables()):
+    variables = {**os.environ, "PYTHONPATH": str(SANDBOX_SOURCES)}
+    if run_command([sys.executable, "-m", "gpuops_sandbox.engine.tiny_model"], variables):
         raise RehearsalFailure("the engine cannot be built")
 
 
@@ -146,31 +146,44 @@ def build_collection() -> None:
     say(f"{tarball.name}, installed in {INSTALLED_COLLECTIONS.relative_to(REPOSITORY)}")
 
 
-class RunningSandbox:
-    """A sandbox that runs, with the model on its claim. The simulator removes the folder when it ends."""
+class RunningPlace:
+    """Something started for a rehearsal, with a model on its claim: how Ansible reaches it. Its folder goes with it."""
+
+    inventory: pathlib.Path
+    # Where Python finds the program that starts and ends it.
+    sources: tuple[str, ...]
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
         self.state: dict[str, Any] = {}
 
     def start(self, keep: bool) -> None:
-        """Start the simulator, put the model on the claim. Unless ``keep``, it ends with this program at the latest."""
-        self._call("up", *(() if keep else ("--die-with-parent",)))
-        self.state = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
-        self._call("prepare")
+        """Start it. Unless ``keep``, it ends with this program at the latest."""
+        raise NotImplementedError
 
     def end(self) -> None:
-        """End the simulator with all its pods and remove its files."""
-        subprocess.run(
-            self.command("down"), env=sandbox_variables(), stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
-        )
+        """End it with all that runs in it and remove its files."""
+        raise NotImplementedError
 
     def command(self, verb: str, *options: str) -> list[str]:
-        """Return the command line of one of the simulator's verbs."""
-        return [sys.executable, "-m", "gpuops_sandbox", verb, "--state-dir", str(self.folder), *options]
+        """Return the command line of one of the verbs of the program that starts and ends it."""
+        raise NotImplementedError
+
+    def connection_variables(self) -> dict[str, str]:
+        """Return the variables that tell the collection where it is and how to log in."""
+        raise NotImplementedError
+
+    def call(self, verb: str, *options: str) -> None:
+        """Run one of the verbs. Raises ``RehearsalFailure``."""
+        if run_command(self.command(verb, *options), self.program_variables()):
+            raise RehearsalFailure(f"`{verb}` failed")
+
+    def program_variables(self) -> dict[str, str]:
+        """Return the environment of the program that starts and ends it."""
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(self.sources)}
 
     def ansible_variables(self) -> dict[str, str]:
-        """Return the environment in which ``ansible-playbook`` reaches the sandbox, with nothing of the user's own."""
+        """Return the environment in which ``ansible-playbook`` reaches it, with nothing of the user's own."""
         home = self.folder / "ansible-home"
         home.mkdir(exist_ok=True)
         configuration = home / "ansible.cfg"
@@ -187,6 +200,40 @@ class RunningSandbox:
             variables["ANSIBLE_FORCE_COLOR"] = "1"
         return variables
 
+    def how_to_use(self) -> str:
+        """Return what to type in another terminal to use it with the installed collection."""
+        variables = {**self.connection_variables(), "ANSIBLE_COLLECTIONS_PATH": str(INSTALLED_COLLECTIONS)}
+        exports = "\n".join(f"  export {name}={value}" for name, value in variables.items())
+        playbook = pathlib.Path(sys.prefix) / "bin" / "ansible-playbook"
+        return (
+            f"{exports}\n"
+            f"  {playbook} gpuops.inference.status -i {self.inventory}\n"
+            "  (likewise deploy, smoke_test, teardown; the credentials are its own and die with it)"
+        )
+
+
+class RunningSandbox(RunningPlace):
+    """A sandbox that runs, with the model on its claim. The simulator removes the folder when it ends."""
+
+    inventory = REPOSITORY / "inventories" / "sandbox"
+    sources = (str(SANDBOX_SOURCES),)
+
+    def start(self, keep: bool) -> None:
+        """Start the simulator, put the model on the claim. Unless ``keep``, it ends with this program at the latest."""
+        self.call("up", *(() if keep else ("--die-with-parent",)))
+        self.state = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
+        self.call("prepare")
+
+    def end(self) -> None:
+        """End the simulator with all its pods and remove its files."""
+        subprocess.run(
+            self.command("down"), env=self.program_variables(), stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
+        )
+
+    def command(self, verb: str, *options: str) -> list[str]:
+        """Return the command line of one of the simulator's verbs."""
+        return [sys.executable, "-m", "gpuops_sandbox", verb, "--state-dir", str(self.folder), *options]
+
     def connection_variables(self) -> dict[str, str]:
         """Return the variables that tell the collection where the sandbox is and how to log in."""
         return {
@@ -196,54 +243,39 @@ class RunningSandbox:
             "RUNAI_CA_PATH": self.state["ca_path"],
         }
 
-    def how_to_use(self) -> str:
-        """Return what to type in another terminal to use the sandbox with the installed collection."""
-        variables = {**self.connection_variables(), "ANSIBLE_COLLECTIONS_PATH": str(INSTALLED_COLLECTIONS)}
-        exports = "\n".join(f"  export {name}={value}" for name, value in variables.items())
-        playbook = pathlib.Path(sys.prefix) / "bin" / "ansible-playbook"
-        return (
-            f"{exports}\n"
-            f"  {playbook} gpuops.inference.status -i {INVENTORY}\n"
-            "  (likewise deploy, smoke_test, teardown; the client secret is this sandbox's own and dies with it)"
-        )
-
-    def _call(self, verb: str, *options: str) -> None:
-        if run_command(self.command(verb, *options), sandbox_variables()):
-            raise RehearsalFailure(f"the sandbox's `{verb}` failed")
-
-
-def sandbox_variables() -> dict[str, str]:
-    """Return the environment of the simulator's own commands."""
-    return {**os.environ, "PYTHONPATH": str(SANDBOX_SOURCES)}
-
 
 @contextmanager
-def running_sandbox(stopwatch: Stopwatch, keep: bool = False) -> Iterator[RunningSandbox]:
-    """Start a sandbox and end it afterwards, whatever happens; with ``keep`` it stays if all went well."""
-    sandbox = RunningSandbox(pathlib.Path(tempfile.mkdtemp(prefix="gpuops-sandbox-")))
+def running(place: RunningPlace, title: str, stopwatch: Stopwatch, keep: bool = False) -> Iterator[None]:
+    """Start a place and end it afterwards, whatever happens; with ``keep`` it stays if all went well."""
     kept = False
     try:
-        with stopwatch.step("start the sandbox"):
-            sandbox.start(keep)
-        yield sandbox
+        with stopwatch.step(title):
+            place.start(keep)
+        yield
         kept = keep
     finally:
         if not kept:
             ignore_signals()
             with stopwatch.step("clean up"):
-                sandbox.end()
-                shutil.rmtree(sandbox.folder, ignore_errors=True)
+                place.end()
+                shutil.rmtree(place.folder, ignore_errors=True)
 
 
-def main(run: Callable[[], None]) -> int:
-    """Run a rehearsal as root inside the environment `sandbox`; return the exit status."""
-    if os.geteuid() != 0:
-        sys.stderr.write("The sandbox needs root: its pods have their own users and networks. Run this with sudo.\n")
+def new_sandbox() -> RunningSandbox:
+    """Return a sandbox that is not started yet, in a new folder."""
+    return RunningSandbox(pathlib.Path(tempfile.mkdtemp(prefix="gpuops-sandbox-")))
+
+
+def main(run: Callable[[], None], environment_name: str = "sandbox", needs: str | None = "sandbox") -> int:
+    """Run a rehearsal inside an environment; return the exit status. ``needs`` names the set of system programs that
+    it calls as root (tests/tools/system_packages.py)."""
+    if needs and os.geteuid() != 0:
+        sys.stderr.write("This needs root: pods have their own users and networks. Run it with sudo.\n")
         return 2
-    if system_packages.main():
+    if needs and system_packages.provide(needs):
         return 2
     try:
-        environment = environments.make_environment("sandbox")
+        environment = environments.make_environment(environment_name)
     except environments.EnvironmentFailure as failure:
         sys.stderr.write(f"{failure}\n")
         return 1

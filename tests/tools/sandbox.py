@@ -23,7 +23,8 @@ def stay() -> None:
         rehearsal.build_engine()
     with stopwatch.step("build and install the collection"):
         rehearsal.build_collection()
-    with rehearsal.running_sandbox(stopwatch) as sandbox:
+    sandbox = rehearsal.new_sandbox()
+    with rehearsal.running(sandbox, "start the sandbox", stopwatch):
         say(f"\nThe sandbox runs. In another terminal:\n\n{sandbox.how_to_use()}\n\n^C ends it.")
         with contextlib.suppress(Interrupted):
             signal.pause()

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make sure that the system programs which the sandbox and the tests call are there.
+"""Make sure that the system programs which the sandbox, the test cluster and the tests call are there.
 
-Usage: python tests/tools/system_packages.py
+Usage: python tests/tools/system_packages.py [sandbox] [cluster]      (by default everything)
 
 As root on a Debian-like system missing ones are installed, with a line that says so. Otherwise the command to type is
 printed and the exit status is 1.
@@ -16,23 +16,33 @@ import shutil
 import subprocess
 import sys
 
-# Each program, the Debian package that has it, and what calls it.
-PROGRAMS = {
+# Each program (or file), the Debian package that has it, and what calls it.
+SANDBOX = {
     "bwrap": ("bubblewrap", "the sandbox's pods"),
     "ip": ("iproute2", "the sandbox's pod network"),
     "setpriv": ("util-linux", "the sandbox's pods, to take the serving UID"),
     "git": ("git", "building the collection from the checkout"),
 }
+CLUSTER = {
+    **SANDBOX,
+    "containerd": ("containerd", "the test cluster's containers"),
+    "runc": ("runc", "the test cluster's containers"),
+    "/usr/lib/cni/bridge": ("containernetworking-plugins", "the test cluster's pod network"),
+    "iptables": ("iptables", "the test cluster's Services"),
+    "conntrack": ("conntrack", "the test cluster's Services"),
+    "mmdebstrap": ("mmdebstrap", "the test cluster's images"),
+}
+SETS = {"sandbox": SANDBOX, "cluster": CLUSTER}
 
 # ip, for one, lies in a folder that not every user's PATH names.
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
-def missing_packages() -> list[str]:
-    """Return the Debian packages of the programs that are not installed, each with its reason on stderr."""
+def missing_packages(name: str) -> list[str]:
+    """Return the Debian packages of a set's programs that are not installed, each with its reason on stderr."""
     path = f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{SYSTEM_FOLDERS}"
     packages = set()
-    for program, (package, use) in PROGRAMS.items():
+    for program, (package, use) in SETS[name].items():
         if shutil.which(program, path=path) is None:
             sys.stderr.write(f"The program {program} (package {package}) is missing. It is needed for {use}.\n")
             packages.add(package)
@@ -51,9 +61,9 @@ def install(packages: list[str]) -> int:
     return subprocess.run(command, env=variables, stdout=subprocess.DEVNULL, check=False).returncode
 
 
-def main() -> int:
-    """Install what is missing, or say how to; return 0 once everything is there."""
-    packages = missing_packages()
+def provide(name: str) -> int:
+    """Install what is missing of a set, or say how to; return 0 once everything is there."""
+    packages = missing_packages(name)
     if not packages:
         return 0
     if shutil.which("apt-get") is None:
@@ -69,4 +79,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(max(provide(name) for name in sys.argv[1:] or SETS))

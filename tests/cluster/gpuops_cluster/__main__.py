@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m gpuops_cluster up|down|status|stop|start|build``: a Kubernetes control plane for tests."""
+"""``python -m gpuops_cluster up|down|status|prepare|stop|start|build``: a Kubernetes control plane for tests."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from gpuops_cluster import binaries, launcher
+from gpuops_cluster import binaries, launcher, objects
 from gpuops_cluster.failure import ClusterError
+from gpuops_sandbox.engine.tiny_model import MODEL_FOLDER, SERVING_USER, copy_model
 
 
 def main(arguments: list[str]) -> int:
@@ -54,6 +55,16 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
+def _prepare(options: argparse.Namespace) -> int:
+    state = launcher.status(options.state_dir.resolve())
+    if state is None or state["volumes_directory"] is None:
+        raise ClusterError("no cluster with a real machine runs there: start it with `up --whole`")
+    destination = Path(state["volumes_directory"]) / objects.NAMESPACE / objects.CLAIM / options.model
+    copy_model(destination, SERVING_USER, SERVING_USER)
+    print(f"model: {destination}")
+    return 0
+
+
 def _stop(options: argparse.Namespace) -> int:
     launcher.stop(options.state_dir.resolve(), options.program)
     return 0
@@ -79,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     build = verbs.add_parser("build", help="build the programs, once for each version")
     build.set_defaults(run=_build)
     up = verbs.add_parser("up", help="start a cluster")
-    up.add_argument("--whole", action="store_true", help="with a real machine: kubelet, containers, network; needs root")
+    up.add_argument(
+        "--whole", action="store_true", help="with a real machine: kubelet, containers, network; needs root"
+    )
     machines = "GPU machines that are only records, two to a rack (default: 4, with --whole 0)"
     up.add_argument("--machines", type=int, metavar="N", help=machines)
     up.add_argument("--without-leaderworkersets", action="store_true", help="no LeaderWorkerSet controller, no CRD")
@@ -89,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     down.set_defaults(run=_down)
     status = verbs.add_parser("status", help="show the running cluster")
     status.set_defaults(run=_status)
+    prepare = verbs.add_parser("prepare", help="put the tiny model on a whole cluster's claim")
+    prepare.add_argument("--model", default=MODEL_FOLDER, help="folder on the claim")
+    prepare.set_defaults(run=_prepare)
     stop = verbs.add_parser("stop", help="end one program of it: api-server, scheduler, ...")
     stop.set_defaults(run=_stop)
     start = verbs.add_parser("start", help="start a program again that was stopped")
@@ -98,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     keep.set_defaults(run=_keep)
     for verb in (stop, start):
         verb.add_argument("program")
-    for verb in (up, down, status, stop, start, keep):
+    for verb in (up, down, status, prepare, stop, start, keep):
         verb.add_argument("--state-dir", type=Path, required=True, metavar="DIR")
     return parser
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpuops_cluster.api import MERGE, Api, wait_until
-from gpuops_cluster.objects import CLAIM, NAMESPACES, machine
+from gpuops_cluster.objects import CLAIM, MACHINE, NAMESPACES, machine
 from gpuops_cluster.users import LABEL
 
 # Owners before what they own, so that nothing is made again.
@@ -94,6 +94,9 @@ def _remove_leftovers(api: Api) -> bool:
 def _restore_machines(api: Api) -> None:
     """Take back what a test has done to the machines: cordons, taints, other labels, missing GPUs."""
     for entry in api.items("/api/v1/nodes"):
+        if entry["metadata"]["name"] == MACHINE:
+            # Its kubelet and the controllers say the rest.
+            continue
         wanted = machine(int(entry["metadata"]["name"].removeprefix("gpu-")))
         path = f"/api/v1/nodes/{entry['metadata']['name']}"
         spec: dict[str, Any] = entry["spec"]

@@ -16,9 +16,9 @@ import yaml
 from gpuops_cluster import leaderworkerset
 from gpuops_cluster.api import Identity
 from gpuops_cluster.certificates import Authority, Pair, make_service_account_key
+from gpuops_cluster.kubelet.pods import ENGINE_PORT, POD_NETWORK, SCENARIOS
 from gpuops_cluster.machine.inside import BRIDGE_ADDRESS
 from gpuops_cluster.machine.settings import LOST_POD_SECONDS, LOST_SECONDS
-from gpuops_cluster.kubelet.pods import ENGINE_PORT, POD_NETWORK, SCENARIOS
 from gpuops_cluster.objects import CLIENTS, MACHINE, NAMESPACE, NAMESPACES, TEST_USER
 from gpuops_cluster.processes import ADDRESS
 from gpuops_cluster.programs import Programs

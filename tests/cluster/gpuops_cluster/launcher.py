@@ -103,7 +103,9 @@ def down(folder: Path) -> bool:
         return False
     _end(folder, END_ORDER)
     if not control_groups.remove(_control_group(folder)):
-        raise ClusterError(f"control groups named {_control_group(folder)} are still in use below {control_groups.ROOT}")
+        raise ClusterError(
+            f"control groups named {_control_group(folder)} are still in use below {control_groups.ROOT}"
+        )
     shutil.rmtree(folder, ignore_errors=True)
     return True
 

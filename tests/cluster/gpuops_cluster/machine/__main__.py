@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The first process of the machine's namespaces: makes its mounts and its network, then adopts orphans until it is killed.
+"""The first process of the machine's namespaces: makes its mounts and its network, then adopts orphans until killed.
 
 Everything of the machine dies with it, since it is process 1 of a PID namespace of its own.
 """

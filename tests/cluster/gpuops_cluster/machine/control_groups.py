@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The control groups of the cluster's containers: one folder below the root of each hierarchy, removed with the cluster."""
+"""The control groups of the cluster's containers: one folder below the root of each hierarchy, removed at the end."""
 
 from __future__ import annotations
 

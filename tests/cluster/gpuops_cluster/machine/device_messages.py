@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The messages of the kubelet's device plugin API, version v1beta1: built from a table instead of generated code.
 
-Source: k8s.io/kubelet, pkg/apis/deviceplugin/v1beta1/api.proto. Only the fields that are used here; protobuf passes over others.
+Source: k8s.io/kubelet, pkg/apis/deviceplugin/v1beta1/api.proto. Only the fields used here;
+protobuf passes over others.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The device plugin of the cluster's real machine: a **stand-in** for NVIDIA's, since there are no GPUs.
 
-To the kubelet it is a device plugin as any other: it announces devices, and says what a container gets that is given some
-of them. As NVIDIA's container runtime brings the driver's files and `nvidia-smi`, this one brings what the CPU build of
-vLLM needs to play on GPUs, and a small `nvidia-smi` that reports the container's own devices.
+To the kubelet it is a device plugin as any other: it announces devices, and says what a container gets that is given
+some of them. As NVIDIA's container runtime brings the driver's files and `nvidia-smi`, this one brings what the CPU
+build of vLLM needs to play on GPUs, and a small `nvidia-smi` that reports the container's own devices.
 """
 
 from __future__ import annotations

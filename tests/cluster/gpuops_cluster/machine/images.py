@@ -26,12 +26,16 @@ from places import cache_directory
 
 from gpuops_cluster.failure import ClusterError
 from gpuops_sandbox.engine.environment import POD_FOLDER
-from gpuops_sandbox.runtime.images import SYSTEM_PATH
 from gpuops_sandbox.runtime import stand_in_server
+from gpuops_sandbox.runtime.images import SYSTEM_PATH
 
 # Raise it when the steps below make something else of the same names.
 RECIPE_VERSION = "1"
-PACKAGES = ("bash", "coreutils", "dash", "findutils", "grep", "iproute2", "procps", "python3", "sed", "util-linux")
+PACKAGES = (
+    *("bash", "coreutils", "dash", "findutils", "grep", "libc-bin", "procps", "python3", "sed", "util-linux"),
+    # Libraries that vLLM and torch take from the system; the mounts bring everything else.
+    *("libgomp1", "libnuma1", "libstdc++6"),
+)
 # Documentation and translations: half of it all.
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*")
 # What every container of the pod shares is held by a process of this image.
@@ -151,7 +155,11 @@ def _write_archive(target: Path, debian: Path) -> None:
             configuration = json.dumps(_configuration(image, [digest for _path, digest in layers])).encode()
             _add(archive, f"{number}.json", configuration)
             manifest.append(
-                {"Config": f"{number}.json", "RepoTags": list(image.names), "Layers": [path for path, _digest in layers]}
+                {
+                    "Config": f"{number}.json",
+                    "RepoTags": list(image.names),
+                    "Layers": [path for path, _digest in layers],
+                }
             )
         _add(archive, "manifest.json", json.dumps(manifest).encode())
 

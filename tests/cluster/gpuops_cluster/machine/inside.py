@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is done inside the machine's own namespaces, before anything runs there: folders, settings, the bridge of its pods.
+"""What is done inside the machine's own namespaces before anything runs there: folders, settings, the pods' bridge.
 
 Containers' programs have their usual places (/run, /var/lib/kubelet, /var/lib/containerd, /var/log/pods), but these are
 the machine's own: a tmpfs, and a folder of the cluster's.

@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from system_packages import SYSTEM_FOLDERS, missing_packages
+
 from gpuops_cluster import processes
 from gpuops_cluster.failure import ClusterError
 from gpuops_cluster.machine import inside
@@ -21,22 +23,10 @@ NAME = "machine"
 NAMESPACES = ("--net", "--mount", "--pid", "--ipc", "--uts")
 START_SECONDS = 30.0
 POLL_SECONDS = 0.02
-# Each program that is called, and the Debian package that has it.
-PROGRAMS = {
-    "containerd": "containerd",
-    "runc": "runc",
-    "iptables": "iptables",
-    "conntrack": "conntrack",
-    "mmdebstrap": "mmdebstrap",
-    "ip": "iproute2",
-    "mount": "mount",
-    "nsenter": "util-linux",
-    "unshare": "util-linux",
-}
-NETWORK_PLUGINS = Path("/usr/lib/cni")
 # Interfaces that only Kubernetes' networks have.
 FOREIGN_INTERFACES = ("cni", "flannel", "cali", "cilium", "kube-", "weave", "antrea", "ovn-k8s")
-SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+# The exit status that says so.
+PROGRAM_IS_MISSING = 2
 # Inside, other folders have these names.
 HIDDEN_FOLDERS = (Path("/run"), Path("/var"))
 
@@ -45,13 +35,13 @@ def check_possible(folder: Path) -> None:
     """Raise ``ClusterError`` where a whole cluster cannot or must not run."""
     if os.geteuid() != 0:
         raise ClusterError("a cluster with a real machine needs root: its pods have their own users and networks", 2)
-    missing = [package for program, package in PROGRAMS.items() if find_program(program) is None]
-    if not NETWORK_PLUGINS.is_dir():
-        missing.append("containernetworking-plugins")
+    missing = missing_packages("cluster")
     if missing:
-        raise ClusterError(f"programs are missing: apt-get install {' '.join(sorted(set(missing)))}", 2)
+        raise ClusterError(f"programs are missing: apt-get install {' '.join(missing)}", PROGRAM_IS_MISSING)
     if any(hidden in folder.parents for hidden in HIDDEN_FOLDERS):
-        raise ClusterError(f"{folder} would be hidden inside the machine: choose a --state-dir outside /run and /var", 2)
+        raise ClusterError(
+            f"{folder} would be hidden inside the machine: choose a --state-dir outside /run and /var", 2
+        )
     found = kubernetes_of_the_host()
     if found:
         raise ClusterError(
@@ -63,7 +53,7 @@ def check_possible(folder: Path) -> None:
 
 def find_program(name: str) -> str | None:
     """Return the path of a program, also where only root's PATH has it."""
-    return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *SYSTEM_FOLDERS)))
+    return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), SYSTEM_FOLDERS)))
 
 
 def kubernetes_of_the_host() -> str:

@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A **stand-in** for NVIDIA's `nvidia-smi`: reports the devices of the container it runs in. There are no GPUs.
 
-What the engine's ranks take of this machine's memory stands for what they would take of their GPUs': the rank with local
-number n belongs to the container's n-th device. Everything else is made up.
+What the engine's ranks take of this machine's memory stands for what they would take of their GPUs': the rank with
+local number n belongs to the container's n-th device. Everything else is made up.
 
 Knows `nvidia-smi`, `nvidia-smi -L` and `nvidia-smi --query-gpu=FIELD,... --format=csv[,noheader][,nounits]`.
 """

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Leads connections from this machine's loopback into the cluster's network: the API server is used from outside.
 
-Its listening sockets are made outside and handed in: a socket keeps the network namespace that it was made in, and every
-new one belongs to the namespace that this program was started in.
+Its listening sockets are made outside and handed in: a socket keeps the network namespace that it was made in, and
+every new one belongs to the namespace that this program was started in.
 """
 
 from __future__ import annotations

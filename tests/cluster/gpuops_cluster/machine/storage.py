@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """**Stand-ins** for a storage driver's provisioner and resizer: volumes are folders of the machine.
 
-A claim of the class gets a folder and a volume for it; one that asks for more than its volume says gets a larger number,
-since a folder has no size. Binding is Kubernetes' own.
+A claim of the class gets a folder and a volume for it; one that asks for more than its volume says gets a larger
+number, since a folder has no size. Binding is Kubernetes' own.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ def _provision(api: Api, claim: dict[str, Any]) -> None:
         "kind": "PersistentVolume",
         "metadata": {
             "name": f"pvc-{metadata['uid']}",
+            "labels": {"gpuops.test/provisioned": "true"},
             "annotations": {"pv.kubernetes.io/provisioned-by": PROVISIONER},
         },
         "spec": {
@@ -75,9 +76,11 @@ def _provision(api: Api, claim: dict[str, Any]) -> None:
 
 
 def _expand(api: Api, claim: dict[str, Any]) -> None:
-    """Say of the volume and of the claim that they are as large as was asked for (never smaller: the API refuses it)."""
+    """Say of the volume and of the claim that they are as large as was asked for (smaller is refused by the API)."""
     size = {"storage": _asked(claim["spec"])}
-    api.request("PATCH", f"/api/v1/persistentvolumes/{claim['spec']['volumeName']}", {"spec": {"capacity": size}}, MERGE)
+    api.request(
+        "PATCH", f"/api/v1/persistentvolumes/{claim['spec']['volumeName']}", {"spec": {"capacity": size}}, MERGE
+    )
     api.request("PATCH", f"{path_of({**claim, **KIND})}/status", {"status": {"capacity": size}}, MERGE)
 
 
