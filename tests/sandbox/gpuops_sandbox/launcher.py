@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Starts and ends the simulator: ``up``, ``down``, ``status``.
 
-With the bubblewrap runtime the server runs in its own mount, network, PID, IPC and UTS namespaces, so that everything
-it makes (pods, bridges, mounts) dies with it. The listening sockets are made before that, in this machine's network
-namespace: a socket keeps the namespace it was made in, which is how the API stays reachable from outside.
+Where pods are processes (the bubblewrap runtime) the server runs in its own mount, network, PID, IPC and UTS
+namespaces, so that everything it makes (pods, bridges, mounts) dies with it. The listening sockets are made before
+that, in this machine's network namespace: a socket keeps the namespace it was made in, which is how the API stays
+reachable from outside.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gpuops_sandbox.processes import read_json, started_at, write_private
 from gpuops_sandbox.sockets import listen
 
 STATE_FILE = "state.json"
@@ -54,9 +56,15 @@ class Settings:
     machines: int = 4
     gpus_per_machine: int = 8
     deserved_gpus: int | None = None
+    cluster_kubeconfig: Path | None = None
     switches: tuple[str, ...] = ()
     foreground: bool = False
     die_with_parent: bool = False
+
+    @property
+    def starts_processes(self) -> bool:
+        """Whether pods are processes of this machine."""
+        return self.runtime != "inert" and self.cluster_kubeconfig is None
 
 
 def up(settings: Settings) -> dict[str, Any]:
@@ -75,14 +83,14 @@ def up(settings: Settings) -> dict[str, Any]:
         os.close(descriptor)
     try:
         state = _await_ready(process, ready_read, folder)
-        _write_private(folder / STATE_FILE, state | {"pid": process.pid})
+        write_private(folder / STATE_FILE, state | {"pid": process.pid})
         if settings.foreground:
             print(f"simulator of the Run:ai control plane: {state['api_url']} ({folder / STATE_FILE})", flush=True)
             process.wait()
         return state
     except BaseException:
         os.close(lifeline_write)
-        _end_process(process.pid, _started_at(process.pid), END_SECONDS if settings.foreground else 0.0)
+        _end_process(process.pid, started_at(process.pid), END_SECONDS if settings.foreground else 0.0)
         shutil.rmtree(folder, ignore_errors=True)
         raise
     finally:
@@ -92,12 +100,12 @@ def up(settings: Settings) -> dict[str, Any]:
 
 def down(folder: Path) -> bool:
     """End the simulator of that folder and remove the folder; return whether there was one."""
-    record = _read(folder / PROCESS_FILE)
+    record = read_json(folder / PROCESS_FILE)
     if record is None:
         return False
     pid, started = int(record["pid"]), str(record["started"])
-    state = _read(folder / STATE_FILE)
-    if _started_at(pid) == started and state is not None:
+    state = read_json(folder / STATE_FILE)
+    if started_at(pid) == started and state is not None:
         _ask_to_end(state)
         _await_end(pid, started, END_SECONDS)
     _end_process(pid, started, 1.0)
@@ -107,14 +115,14 @@ def down(folder: Path) -> bool:
 
 def status(folder: Path) -> dict[str, Any] | None:
     """Return the state of a running simulator, or None."""
-    record, state = _read(folder / PROCESS_FILE), _read(folder / STATE_FILE)
-    if record is None or state is None or _started_at(int(record["pid"])) != str(record["started"]):
+    record, state = read_json(folder / PROCESS_FILE), read_json(folder / STATE_FILE)
+    if record is None or state is None or started_at(int(record["pid"])) != str(record["started"]):
         return None
     return state
 
 
 def _check_possible(settings: Settings) -> None:
-    if settings.runtime == "inert":
+    if not settings.starts_processes:
         return
     if os.geteuid() != 0:
         message = "pods with their own users and networks need root: run as root, or use --runtime inert (no processes)"
@@ -139,11 +147,12 @@ def _spawn(settings: Settings, ready: int, ends: list[int]) -> subprocess.Popen[
     folder = settings.state_dir
     api, endpoint = listen(), listen()
     command = [
-        *([] if settings.runtime == "inert" else ["unshare", *NAMESPACES, "--"]),
+        *(["unshare", *NAMESPACES, "--"] if settings.starts_processes else []),
         *(sys.executable, "-m", "gpuops_sandbox.server"),
-        *("--state-dir", str(folder), "--runtime", settings.runtime),
+        *("--state-dir", str(folder), "--runtime", settings.runtime if settings.starts_processes else "inert"),
         *("--machines", str(settings.machines), "--gpus-per-machine", str(settings.gpus_per_machine)),
         *([] if settings.deserved_gpus is None else ["--deserved-gpus", str(settings.deserved_gpus)]),
+        *(["--cluster-kubeconfig", str(settings.cluster_kubeconfig)] if settings.cluster_kubeconfig else []),
         *("--api-fd", str(api.fileno()), "--endpoint-fd", str(endpoint.fileno()), "--ready-fd", str(ready)),
         *(word for end in ends for word in ("--end-fd", str(end))),
         *(word for switch in settings.switches for word in ("--switch", switch)),
@@ -160,7 +169,7 @@ def _spawn(settings: Settings, ready: int, ends: list[int]) -> subprocess.Popen[
         )
     api.close()
     endpoint.close()
-    _write_private(folder / PROCESS_FILE, {"pid": process.pid, "started": _started_at(process.pid)})
+    write_private(folder / PROCESS_FILE, {"pid": process.pid, "started": started_at(process.pid)})
     return process
 
 
@@ -202,38 +211,12 @@ def _end_process(pid: int, started: str | None, patience_seconds: float) -> None
     if started is None:
         return
     _await_end(pid, started, patience_seconds)
-    if _started_at(pid) == started:
+    if started_at(pid) == started:
         os.kill(pid, signal.SIGKILL)
         _await_end(pid, started, END_SECONDS)
 
 
 def _await_end(pid: int, started: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    while _started_at(pid) == started and time.monotonic() < deadline:
+    while started_at(pid) == started and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-
-
-def _started_at(pid: int) -> str | None:
-    """Return when a living process was started (its ``starttime``), so that a reused id is not taken for it."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    words = text.rpartition(")")[2].split()
-    return None if words[0] == "Z" else words[19]
-
-
-def _write_private(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2)
-    temporary.replace(path)
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content
