@@ -50,10 +50,10 @@ unit: ## fast tests without processes of their own
 integration: system-packages install cluster-programs ## tests of modules, roles and playbooks, on both platforms
 	@$(PYTEST) tests/integration $(ARGUMENTS)
 
-e2e: system-packages install engine ## tests with real vLLM in the sandbox
+e2e: system-packages install engine cluster-programs ## tests with real vLLM, in the sandbox and in the whole cluster
 	@$(PYTEST) tests/e2e $(ARGUMENTS)
 
-test-real: system-packages install engine ## the longer set with real vLLM
+test-real: system-packages install engine cluster-programs ## the longer set with real vLLM
 	@$(PYTEST) -m real tests/e2e $(ARGUMENTS)
 
 bench: system-packages install engine cluster-programs ## the figures of the documentation, measured on this machine

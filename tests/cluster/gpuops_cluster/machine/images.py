@@ -85,7 +85,7 @@ def ensure_archive() -> Path:
             _say(f"Making the images of the test cluster (once): {folder}")
             folder.mkdir(parents=True)
             _bootstrap(folder / "debian.tar")
-            _write_archive(folder / ARCHIVE, folder / "debian.tar")
+            write_archive(folder / ARCHIVE, folder / "debian.tar")
             (folder / "debian.tar").unlink()
             _say(f"The images are made after {time.monotonic() - started:.0f} s.")
     return folder / ARCHIVE
@@ -138,7 +138,7 @@ def _suite() -> str:
     raise ClusterError("/etc/os-release does not say which Debian this is (VERSION_CODENAME)")
 
 
-def _write_archive(target: Path, debian: Path) -> None:
+def write_archive(target: Path, debian: Path) -> None:
     """Write what `docker save` writes: each layer once, each image's configuration, and who uses what."""
     common = _layer(_common_files())
     manifest = []

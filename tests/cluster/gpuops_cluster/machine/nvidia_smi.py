@@ -85,10 +85,10 @@ def devices() -> list[dict[str, str]]:
     ]
 
 
-def memory_by_rank(count: int) -> dict[int, int]:
+def memory_by_rank(count: int, processes: Path = Path("/proc")) -> dict[int, int]:
     """Return what the ranks' processes hold, in MiB, by the number of their device."""
     used: dict[int, int] = {}
-    for folder in Path("/proc").iterdir():
+    for folder in processes.iterdir():
         if not folder.name.isdigit():
             continue
         try:
