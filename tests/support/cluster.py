@@ -329,7 +329,7 @@ class ClusterHandle:
 
     def _run(self, verb: str, *options: str) -> None:
         command = [sys.executable, "-m", "gpuops_cluster", verb, "--state-dir", str(self.folder), *options]
-        places = (REPOSITORY / "tests" / "cluster", REPOSITORY / "tests" / "tools")
+        places = (REPOSITORY / "tests" / name for name in ("cluster", "sandbox", "tools"))
         done = subprocess.run(
             command,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, places))},

@@ -15,7 +15,7 @@ from support.cluster import CLAIM, LEADERWORKERSETS, NAMESPACE, ClusterHandle
 from support.sandbox import until
 from support.workload_place import Parameters, WorkloadPlace
 
-from gpuops_cluster.objects import PRIORITIES
+from gpuops_cluster.objects import PRIORITIES, STORAGE_CLASS
 
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
 SETS = f"{LEADERWORKERSETS}/namespaces/{NAMESPACE}/leaderworkersets"
@@ -57,6 +57,13 @@ class KubernetesPlace(WorkloadPlace):
         found: Parameters = {}
         if "volumes" in parameters:
             found["volumes"] = [{**volume, "claim": CLAIM} for volume in parameters["volumes"]]
+        if "storage_class" in parameters:
+            found["storage_class"] = STORAGE_CLASS
+        if "paths" in parameters:
+            # The jobs of looks run on this machine, without the volumes of their pods.
+            model = self._handle.folder / "volume" / "model"
+            model.mkdir(parents=True, exist_ok=True)
+            found.update({"claim": CLAIM, "mount_path": str(model.parent), "paths": [str(model)]})
         if "priority_class" in parameters:
             found["priority_class"] = next(iter(PRIORITIES))
         return found

@@ -10,6 +10,9 @@ from typing import Any
 from support.sandbox import INFERENCES, SandboxHandle, until
 from support.workload_place import Parameters, WorkloadPlace
 
+# Nobody listens there.
+NO_CLUSTER = "https://127.0.0.1:9"
+
 
 class RunaiPlace(WorkloadPlace):
     """A project of the sandbox."""
@@ -33,7 +36,16 @@ class RunaiPlace(WorkloadPlace):
 
     def with_secrets(self, parameters: Parameters, secret: str) -> list[Parameters]:
         """Return parameters that carry ``secret``, in every way in which a connection can."""
-        return [self.with_wrong_credentials(parameters, secret), {**parameters, "runai_token": secret}]
+        cluster = {"name": "a", "cluster": {"server": NO_CLUSTER}}
+        user = {"name": "a", "user": {"token": secret}}
+        context = {"name": "a", "context": {"cluster": "a", "user": "a"}}
+        kubeconfig = {"clusters": [cluster], "users": [user], "contexts": [context], "current-context": "a"}
+        return [
+            self.with_wrong_credentials(parameters, secret),
+            {**parameters, "runai_token": secret},
+            {**parameters, "kubeconfig": kubeconfig},
+            {**parameters, "host": NO_CLUSTER, "api_key": secret},
+        ]
 
     def secrets(self) -> list[str]:
         """Return the secrets of the test's own connections."""
@@ -63,7 +75,8 @@ class RunaiPlace(WorkloadPlace):
 
     def definition(self, name: str) -> Any:
         """Return everything that the workload consists of, as somebody asked for it."""
-        return self._handle.definition(name)
+        shown = self._handle.definition(name)
+        return {key: value for key, value in shown.items() if key != "actualPhase"}
 
     def pods(self, name: str) -> set[str]:
         """Return what tells the workload's pods from others."""

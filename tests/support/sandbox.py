@@ -24,8 +24,11 @@ CLAIM = "my-project-models"
 IMAGE = "registry.example.com/stand-in:v0.33.0"
 DISTRIBUTED = "/api/v1/workloads/distributed-inferences"
 INFERENCES = "/api/v1/workloads/inferences"
+TRAININGS = "/api/v1/workloads/trainings"
 WORKLOADS = "/api/v1/workloads"
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
+# Pods of a real machine may take their time to end.
+END_SECONDS = 90.0
 TOKEN_PATHS = ("/api/v1/token", "/api/v2/token")
 
 T = TypeVar("T")
@@ -191,9 +194,10 @@ class SandboxHandle:
         self.forget_faults()
         self.switch(**{**self._first_switches, "deletion_seconds": 0})
         for entry in self.living():
-            path = DISTRIBUTED if entry["kind"].lower().startswith("distributed") else INFERENCES
+            path = {"distributed": DISTRIBUTED, "training": TRAININGS}.get(entry["kind"], INFERENCES)
             self.api("DELETE", f"{path}/{entry['id']}")
-        until(lambda: not self.living(), "all workloads of the last test are gone")
+        until(lambda: not self.living(), "all workloads of the last test are gone", END_SECONDS)
+        self._admin("DELETE", "/data-sources")
         self.switch(**self._first_switches)
         self.forget_requests()
 

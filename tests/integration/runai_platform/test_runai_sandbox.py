@@ -1,7 +1,10 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Run:ai platform against the sandbox's control plane, over real TLS, under every setting of the open points."""
+"""The Run:ai platform against the sandbox's control plane, over real TLS, under every setting of the open points.
+
+What becomes of pods is tried over both of the sandbox's back ends.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.host imp
 from ansible_collections.gpuops.inference.plugins.module_utils._results.paths import flatten
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Plan
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.planner import plan_workload
+from support.leaders import Leaders
 from support.sandbox import DISTRIBUTED, INFERENCES, PROJECT, SandboxHandle, until
 
 SWITCHES: list[dict[str, Any]] = [
@@ -49,6 +53,8 @@ SWITCHES: list[dict[str, Any]] = [
     {"version": "2.23"},
 ]
 
+BOTH = pytest.mark.parametrize("sandbox", ["simulated", "on_cluster"], indirect=True)
+
 
 def connection_to(sandbox: SandboxHandle, **changes: Any) -> Connection:
     about = sandbox.description
@@ -58,7 +64,7 @@ def connection_to(sandbox: SandboxHandle, **changes: Any) -> Connection:
         client_secret=about["client_secret"],
         ca_path=about["ca_path"],
     )
-    connection = Connection("runai", PROJECT, runai, EndpointConnection(ca_path=about["ca_path"]))
+    connection = Connection("runai", PROJECT, runai, endpoint=EndpointConnection(ca_path=about["ca_path"]))
     return replace(connection, **changes)
 
 
@@ -103,12 +109,16 @@ def same(platform: RunaiPlatform, plan: Plan, live: LiveWorkload) -> bool:
     return all(there.get(path) == leaf for path, leaf in wanted.items())
 
 
+@BOTH
 @pytest.mark.parametrize("switches", SWITCHES, ids=lambda switches: str(switches) if switches else "defaults")
-def test_a_distributed_workloads_life(sandbox: SandboxHandle, make: Platforms, switches: dict[str, Any]) -> None:
+def test_a_distributed_workloads_life(
+    sandbox: SandboxHandle, leaders: Leaders, make: Platforms, switches: dict[str, Any]
+) -> None:
     sandbox.switch(**switches)
     name, platform = sandbox.unique_name(), make()
     old = switches.get("version") == "2.23"
-    plan = plan_of(sandbox, name, **({"preemptibility": None} if old else {}))
+    serving = {"access": "authenticated_users", "external": True, "port": leaders.port}
+    plan = plan_of(sandbox, name, serving=serving, **({"preemptibility": None} if old else {}))
     assert [finding.cause for finding in platform.check(plan)] == ["spread_not_supported"]
 
     live = create(platform, plan)
@@ -117,6 +127,7 @@ def test_a_distributed_workloads_life(sandbox: SandboxHandle, make: Platforms, s
     assert all(pod.machine for pod in status.pods)
     assert status.endpoint is not None
     assert status.endpoint.external
+    leaders.open(pod.name for pod in status.pods if pod.role == "leader")
     answers = platform.request_leaders(live, status, "GET", "/v1/models", None, 10)
     assert [(answer.status, answer.credential) for answer in answers] == [(200, "the platform's token")]
     assert "mistral4" in answers[0].body
@@ -138,6 +149,7 @@ def test_a_distributed_workloads_life(sandbox: SandboxHandle, make: Platforms, s
     assert later.status(again).deleted
 
 
+@BOTH
 def test_a_single_pods_life(sandbox: SandboxHandle, make: Platforms) -> None:
     name, platform = sandbox.unique_name(), make()
     plan = plan_of(sandbox, name, pods=1)
@@ -206,6 +218,7 @@ def test_a_busy_control_plane(sandbox: SandboxHandle, make: Platforms) -> None:
     assert sum(slept) >= 7
 
 
+@BOTH
 def test_two_that_create_the_same(sandbox: SandboxHandle, make: Platforms) -> None:
     name = sandbox.unique_name()
     first = create(make(), plan_of(sandbox, name))
@@ -217,6 +230,7 @@ def test_two_that_create_the_same(sandbox: SandboxHandle, make: Platforms) -> No
     sandbox.the_one(name)
 
 
+@BOTH
 def test_a_name_of_somebody_else(sandbox: SandboxHandle, make: Platforms) -> None:
     name = sandbox.unique_name()
     sandbox.create_foreign(name)
@@ -225,6 +239,7 @@ def test_a_name_of_somebody_else(sandbox: SandboxHandle, make: Platforms) -> Non
         create(make(), plan_of(sandbox, name))
 
 
+@BOTH
 def test_putting_a_deleted_workload_back(sandbox: SandboxHandle, make: Platforms) -> None:
     name, platform = sandbox.unique_name(), make()
     create(platform, plan_of(sandbox, name))

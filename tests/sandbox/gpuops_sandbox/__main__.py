@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 
 from gpuops_sandbox import launcher
+from gpuops_sandbox.engine.tiny_model import MODEL_FOLDER, SERVING_USER, copy_model
 
-MODEL_FOLDER = "input/Models/Mistral-Small-4-119B-2603"
-SERVING_USER = 2000
+# What `up` asks of the simulated cluster alone.
+SIMULATED = ("runtime", "machines", "gpus_per_machine", "deserved_gpus")
 
 
 def main(arguments: list[str]) -> int:
@@ -27,12 +28,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _up(options: argparse.Namespace) -> int:
+    of_simulated = {name: getattr(options, name) for name in SIMULATED if getattr(options, name) is not None}
+    if options.cluster_kubeconfig is not None and of_simulated:
+        name = next(iter(of_simulated)).replace("_", "-")
+        raise launcher.LauncherError(f"--{name} is the simulated cluster's: leave it out with --cluster-kubeconfig", 2)
     settings = launcher.Settings(
         state_dir=options.state_dir.resolve(),
-        runtime=options.runtime,
-        machines=options.machines,
-        gpus_per_machine=options.gpus_per_machine,
-        deserved_gpus=options.deserved_gpus,
+        **of_simulated,
+        cluster_kubeconfig=options.cluster_kubeconfig and options.cluster_kubeconfig.resolve(),
         switches=tuple(options.switch),
         foreground=options.foreground,
         die_with_parent=options.die_with_parent,
@@ -64,13 +67,13 @@ def _prepare(options: argparse.Namespace) -> int:
     state = launcher.status(options.state_dir.resolve())
     if state is None:
         raise launcher.LauncherError("no simulator runs there: start it with `up`")
+    if state["volumes_directory"] is None:
+        raise launcher.LauncherError(f"the claim {state['claim']} is the cluster's: put the model on its volume there")
     destination = Path(state["volumes_directory"]) / state["namespace"] / state["claim"] / options.model
     if options.empty_model:
         destination.mkdir(parents=True, exist_ok=True)
         (destination / "config.json").write_text("{}\n", encoding="utf-8")
     else:
-        from gpuops_sandbox.engine.tiny_model import copy_model
-
         copy_model(destination, SERVING_USER, SERVING_USER)
     print(f"model: {destination}")
     return 0
@@ -80,12 +83,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gpuops_sandbox", description=__doc__)
     verbs = parser.add_subparsers(required=True)
     up = verbs.add_parser("up", help="start the simulator")
-    up.add_argument("--runtime", choices=("bubblewrap", "inert"), default="bubblewrap", help="inert: no processes")
+    up.add_argument("--runtime", choices=("bubblewrap", "inert"), help="inert: no processes (default: bubblewrap)")
     up.add_argument("--foreground", action="store_true", help="stay, and end when this process ends")
     up.add_argument("--die-with-parent", action="store_true", help="end when the process that called `up` ends")
-    up.add_argument("--machines", type=int, default=4, metavar="M")
-    up.add_argument("--gpus-per-machine", type=int, default=8, metavar="N")
+    up.add_argument("--machines", type=int, metavar="M", help="(default: 4)")
+    up.add_argument("--gpus-per-machine", type=int, metavar="N", help="(default: 8)")
     up.add_argument("--deserved-gpus", type=int, metavar="N", help="the project's quota (default: every GPU)")
+    up.add_argument(
+        "--cluster-kubeconfig", type=Path, metavar="PATH", help="run pods in this Kubernetes cluster instead"
+    )
     up.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE", help="set an open point")
     up.set_defaults(run=_up)
     down = verbs.add_parser("down", help="end the simulator; nothing of it stays")

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
-from gpuops_sandbox.cluster import pod_http
 from gpuops_sandbox.cluster.objects import Pod, Workload
 from gpuops_sandbox.control_plane.authentication import Identity, bearer_of
 from gpuops_sandbox.control_plane.sandbox import Sandbox, sandbox_of
@@ -50,7 +49,7 @@ async def serve(request: Request, namespace: str, name: str, path: str = "") -> 
     if not leaders or port is None:
         return _refuse(503, "no healthy upstream")
     turn: Iterator[int] = request.app.state.turn
-    return await _forward(request, leaders[next(turn) % len(leaders)], port, path)
+    return await _forward(sandbox, request, leaders[next(turn) % len(leaders)], port, path)
 
 
 def _served(sandbox: Sandbox, namespace: str, name: str) -> Workload | None:
@@ -79,20 +78,13 @@ def _listed(port: dict[str, list[str]], identity: Identity) -> bool:
     return identity.subject in users or bool(set(groups) & set(identity.groups))
 
 
-async def _forward(request: Request, pod: Pod, port: int, path: str) -> Response:
+async def _forward(sandbox: Sandbox, request: Request, pod: Pod, port: int, path: str) -> Response:
     target = f"/{path}" + (f"?{request.url.query}" if request.url.query else "")
     dropped = HOP_BY_HOP | {"authorization"}
     headers = tuple((key, value) for key, value in request.headers.items() if key.lower() not in dropped)
     try:
-        reply = await pod_http.request(
-            pod,
-            port,
-            request.method,
-            target,
-            headers=headers,
-            body=await request.body(),
-            timeout=LONGEST_ANSWER_SECONDS,
-        )
+        body = await request.body()
+        reply = await sandbox.cluster.ask(pod, port, request.method, target, headers, body, LONGEST_ANSWER_SECONDS)
     except TimeoutError:
         return _refuse(504, "upstream request timeout")
     except ConnectionError:

@@ -35,6 +35,7 @@ LOG_FILE = "server.log"
 START_SECONDS = 60.0
 END_SECONDS = 45.0
 POLL_SECONDS = 0.02
+SIGNAL_SECONDS = 0.5
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc")
 
@@ -86,7 +87,7 @@ def up(settings: Settings) -> dict[str, Any]:
         write_private(folder / STATE_FILE, state | {"pid": process.pid})
         if settings.foreground:
             print(f"simulator of the Run:ai control plane: {state['api_url']} ({folder / STATE_FILE})", flush=True)
-            process.wait()
+            _stay_with(process)
         return state
     except BaseException:
         os.close(lifeline_write)
@@ -185,6 +186,17 @@ def _await_ready(process: subprocess.Popen[bytes], descriptor: int, folder: Path
         raise LauncherError(f"the simulator did not start: {lines[-1] if lines else 'it wrote nothing'}")
     state: dict[str, Any] = json.loads(text)
     return state
+
+
+def _stay_with(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the server's end, in steps: Python notices no signal that comes just before it begins to wait."""
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        while not select.select([descriptor], [], [], SIGNAL_SECONDS)[0]:
+            continue
+    finally:
+        os.close(descriptor)
+    process.wait()
 
 
 def _interrupted(number: int, frame: object) -> None:

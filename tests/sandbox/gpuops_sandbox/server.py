@@ -16,11 +16,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gpuops_sandbox.cluster.inert_runtime import InertRuntime
+from gpuops_sandbox.back_end import CannotStart
+from gpuops_sandbox.choice import BUBBLEWRAP, INERT, Size, choose_sandbox
 from gpuops_sandbox.control_plane.models import MissingContract
-from gpuops_sandbox.control_plane.sandbox import Size, make_sandbox
 from gpuops_sandbox.control_plane.switches import SwitchError, Switches
-from gpuops_sandbox.runtime.contract import PodRuntime
 from gpuops_sandbox.serving import describe, make_certificate, serve
 
 
@@ -34,23 +33,19 @@ def prepare_namespaces() -> None:
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
-def make_runtime(kind: str, state_directory: Path) -> PodRuntime:
-    """Return the pod runtime of that name: ``inert`` or ``bubblewrap``."""
-    if kind == "inert":
-        return InertRuntime(state_directory)
-    from gpuops_sandbox.runtime.images import ImageTable
-    from gpuops_sandbox.runtime.pods import BubblewrapRuntime
-
-    prepare_namespaces()
-    return BubblewrapRuntime(state_directory, ImageTable())
-
-
 async def run(options: argparse.Namespace) -> None:
     """Serve until told to end; whatever happens, remove the state folder at the end."""
     folder: Path = options.state_dir
-    size = Size(options.machines, options.gpus_per_machine, options.deserved_gpus)
-    switches = Switches().changed(dict(item.split("=", 1) for item in options.switch))
-    sandbox = make_sandbox(make_runtime(options.runtime, folder), folder, size, switches)
+    if options.runtime == BUBBLEWRAP:
+        prepare_namespaces()
+    sandbox = choose_sandbox(
+        folder,
+        Switches().changed(dict(item.split("=", 1) for item in options.switch)),
+        runtime=options.runtime,
+        size=Size(options.machines, options.gpus_per_machine, options.deserved_gpus),
+        kubeconfig=options.cluster_kubeconfig,
+    )
+    await sandbox.cluster.prepare()
     api, endpoint = (socket.socket(fileno=number) for number in (options.api_fd, options.endpoint_fd))
     certificate = make_certificate(folder)
     loop = asyncio.get_running_loop()
@@ -73,7 +68,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """Parse the launcher's arguments."""
     parser = argparse.ArgumentParser(prog="gpuops_sandbox.server")
     parser.add_argument("--state-dir", type=Path, required=True)
-    parser.add_argument("--runtime", choices=("bubblewrap", "inert"), required=True)
+    parser.add_argument("--runtime", choices=(BUBBLEWRAP, INERT), required=True)
+    parser.add_argument("--cluster-kubeconfig", type=Path)
     parser.add_argument("--machines", type=int, required=True)
     parser.add_argument("--gpus-per-machine", type=int, required=True)
     parser.add_argument("--deserved-gpus", type=int)
@@ -89,7 +85,7 @@ def main(arguments: list[str]) -> int:
     """Run the server; what stops it from starting is one line on stderr."""
     try:
         asyncio.run(run(parse(arguments)))
-    except (OSError, SwitchError, MissingContract) as error:
+    except (OSError, CannotStart, SwitchError, MissingContract) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -17,7 +17,7 @@ import trustme
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from gpuops_sandbox.cluster.cluster import CLUSTER_NAME
+from gpuops_sandbox.cluster.objects import CLUSTER_NAME
 from gpuops_sandbox.control_plane.app import app_for
 from gpuops_sandbox.control_plane.faults import TRANSPORT, Application, Receive, Scope, Send
 from gpuops_sandbox.control_plane.sandbox import CLAIM, NAMESPACE, PROJECT, USER, Sandbox
@@ -91,8 +91,10 @@ def make_certificate(folder: Path) -> Certificate:
 
 def describe(sandbox: Sandbox, api: socket.socket, endpoint: socket.socket, certificate: Certificate) -> dict[str, Any]:
     """Return what a client needs to know: addresses, credentials, names, folders."""
+    volumes = sandbox.cluster.volumes_directory
     return {
         "simulator": "gpuops_sandbox: a simulator of the Run:ai control plane, not Run:ai",
+        "back_end": sandbox.cluster.description,
         "api_url": url_of(api),
         "admin_url": f"{url_of(api)}/sandbox",
         "admin_token": sandbox.admin_token,
@@ -106,7 +108,7 @@ def describe(sandbox: Sandbox, api: socket.socket, endpoint: socket.socket, cert
         "namespace": NAMESPACE,
         "claim": CLAIM,
         "cluster": CLUSTER_NAME,
-        "volumes_directory": str(sandbox.cluster.tables.volumes_directory),
+        "volumes_directory": None if volumes is None else str(volumes),
     }
 
 

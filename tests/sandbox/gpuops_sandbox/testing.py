@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gpuops_sandbox.choice import Size, choose_sandbox
 from gpuops_sandbox.cluster.cluster import Cluster
-from gpuops_sandbox.cluster.inert_runtime import InertRuntime
-from gpuops_sandbox.control_plane.sandbox import Sandbox, Size, make_sandbox
+from gpuops_sandbox.control_plane.sandbox import Sandbox
 from gpuops_sandbox.control_plane.switches import Switches
 from gpuops_sandbox.serving import Certificate, describe, make_certificate, serve
 from gpuops_sandbox.sockets import listen
@@ -41,8 +41,8 @@ class RunningSandbox:
     @property
     def cluster(self) -> Cluster:
         """The simulated cluster, to look at."""
-        if self.sandbox is None:
-            raise RuntimeError("this simulator is another process")
+        if self.sandbox is None or not isinstance(self.sandbox.cluster, Cluster):
+            raise RuntimeError("this simulator is another process, or its cluster is a real one")
         return self.sandbox.cluster
 
     def admin(self, method: str, path: str, body: Any = None) -> Any:
@@ -66,8 +66,12 @@ def running_sandbox(
     switches: dict[str, Any] | None = None,
     size: Size | None = None,
     certificate: Certificate | None = None,
+    kubeconfig: Path | None = None,
 ) -> Iterator[RunningSandbox]:
-    """Run a simulator with inert pods for the length of a ``with`` block; its state lies in ``folder``."""
+    """Run a simulator with inert pods for the length of a ``with`` block; its state lies in ``folder``.
+
+    With a ``kubeconfig``, its pods are those of that cluster.
+    """
     api, endpoint = listen(), listen()
     issued = certificate or make_certificate(folder)
     chosen = Switches().changed(switches or {})
@@ -77,7 +81,8 @@ def running_sandbox(
     failures: list[BaseException] = []
 
     async def live() -> None:
-        sandbox = make_sandbox(InertRuntime(folder), folder, size or Size(), chosen)
+        sandbox = choose_sandbox(folder, chosen, size=size, kubeconfig=kubeconfig)
+        await sandbox.cluster.prepare()
         made.append(sandbox)
         await serve(sandbox, api, endpoint, issued, ready.set)
 

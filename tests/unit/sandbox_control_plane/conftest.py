@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from conftest_types import StartSandbox
-from control_plane_client import Client
+from support.control_plane_client import Client
 
-from gpuops_sandbox.control_plane.sandbox import Size
+from gpuops_sandbox.choice import Size
 from gpuops_sandbox.serving import Certificate, make_certificate
 from gpuops_sandbox.testing import running_sandbox
 

@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from control_plane_client import Client
+from support.control_plane_client import Client
 
 StartSandbox = Callable[..., Client]

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from control_plane_client import DISTRIBUTED, Client, distributed_body, eventually
+from support.control_plane_client import DISTRIBUTED, Client, distributed_body, eventually
 
 PROJECTS = "/api/v1/org-unit/projects"
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import httpx
 import pytest
-from control_plane_client import distributed_body
+from support.control_plane_client import distributed_body
 
-from gpuops_sandbox.cluster.inert_runtime import InertRuntime
-from gpuops_sandbox.control_plane.app import create_app
+from gpuops_sandbox.choice import choose_sandbox
+from gpuops_sandbox.control_plane.app import app_for
 from gpuops_sandbox.control_plane.faults import ConnectionDropped
 from gpuops_sandbox.control_plane.switches import Switches
 
 
 async def talk(folder: Path) -> tuple[int, int, list[str]]:
-    app = create_app(InertRuntime(folder), folder, switches=Switches(creation_seconds=0))
+    app = app_for(choose_sandbox(folder, Switches(creation_seconds=0)))
     accounts = app.state.sandbox.accounts
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from conftest_types import StartSandbox
-from control_plane_client import CLUSTER_ID, DISTRIBUTED, Client, distributed_body, eventually
+from support.control_plane_client import CLUSTER_ID, DISTRIBUTED, Client, distributed_body, eventually
 
 
 def names(client: Client, **parameters: str) -> list[str]:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 from conftest_types import StartSandbox
-from control_plane_client import DISTRIBUTED, NAMESPACE, Client, changed, distributed_body, eventually, pod_spec
+from support.control_plane_client import DISTRIBUTED, NAMESPACE, Client, distributed_body, eventually, pod_spec
 
-from gpuops_sandbox.control_plane.sandbox import Size
+from gpuops_sandbox.choice import Size
 
 FOUR_GPUS = Size(machines=2, gpus_per_machine=2)
 
@@ -73,15 +73,6 @@ def test_the_preemptible_evicts_nobody(start_sandbox: StartSandbox) -> None:
     second = client.create(distributed_body("late", priorityClass="very-high"))
     eventually(lambda: "FailedScheduling" in client.reasons(second))
     assert client.phase(first) == "Running" and client.phase(second) == "Pending"
-
-
-def test_pods_wait_for_a_claim_that_is_missing(client: Client) -> None:
-    body = changed(distributed_body(), "spec.leader.storage.pvc.0.claimName", "later")
-    workload_id = client.create(body)
-    workload = eventually(lambda: (found := client.workload(workload_id))["phaseMessage"] and found)
-    assert workload["phase"] == "Pending" and 'persistentvolumeclaim "later" not found' in workload["phaseMessage"]
-    client.running.admin("POST", "/claims", {"namespace": NAMESPACE, "name": "later"})
-    client.reach(workload_id, "Running")
 
 
 def test_a_new_claim_is_made(client: Client) -> None:

@@ -9,7 +9,15 @@ import copy
 from typing import Any
 
 import pytest
-from control_plane_client import DISTRIBUTED, INFERENCES, Client, changed, distributed_body, inference_body, pod_spec
+from support.control_plane_client import (
+    DISTRIBUTED,
+    INFERENCES,
+    Client,
+    changed,
+    distributed_body,
+    inference_body,
+    pod_spec,
+)
 
 POD = "spec.leader"
 REFUSED: list[tuple[str, Any, str]] = [

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest_types import StartSandbox
-from control_plane_client import Client
+from support.control_plane_client import Client
 
 PROJECTS = "/api/v1/org-unit/projects"
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from control_plane_client import Client, changed, distributed_body, eventually
+from support.control_plane_client import Client, changed, distributed_body, eventually
 
 from gpuops_sandbox import launcher
 from gpuops_sandbox.testing import RunningSandbox, admin_opener

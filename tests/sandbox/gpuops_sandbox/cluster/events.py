@@ -24,29 +24,31 @@ def record_workload_event(workload: Workload, reason: str, message: str, *, warn
     _record(workload, reason, message, warning, source, ("LeaderWorkerSet", workload.name, workload.id))
 
 
+def record(workload: Workload, event: Event) -> None:
+    """Add an event. Kubernetes counts a repeated event up; how Run:ai shows that is a switch."""
+    for earlier in reversed(workload.events):
+        if event.created_at - earlier.created_at > workload.event_repeat_seconds:
+            break
+        if (earlier.reason, earlier.message, earlier.uid) == (event.reason, event.message, event.uid):
+            return
+    workload.events.append(event)
+    del workload.events[:-KEPT_EVENTS]
+
+
 def _record(
     workload: Workload, reason: str, message: str, warning: bool, source: str, about: tuple[str, str, str]
 ) -> None:
     kind, name, uid = about
-    now = time.time()
-    # Kubernetes counts a repeated event up instead of writing it again; how Run:ai shows that is a switch.
-    for earlier in reversed(workload.events):
-        if now - earlier.created_at > workload.event_repeat_seconds:
-            break
-        if (earlier.reason, earlier.message, earlier.uid) == (reason, message, uid):
-            return
-    workload.events.append(
-        Event(
-            id=str(uuid.uuid4()),
-            created_at=now,
-            type="Warning" if warning else "Normal",
-            reason=reason,
-            message=message,
-            source=source,
-            kind=kind,
-            name=name,
-            uid=uid,
-            namespace=workload.project.namespace,
-        )
+    event = Event(
+        id=str(uuid.uuid4()),
+        created_at=time.time(),
+        type="Warning" if warning else "Normal",
+        reason=reason,
+        message=message,
+        source=source,
+        kind=kind,
+        name=name,
+        uid=uid,
+        namespace=workload.project.namespace,
     )
-    del workload.events[:-KEPT_EVENTS]
+    record(workload, event)

@@ -55,7 +55,7 @@ class Group:
         self._lost: list[Pod] = []
         self._grace_seconds = GRACE_SECONDS
         self._leader_first = workload.kind is Kind.DISTRIBUTED and workload.spec.get("startupPolicy") == "LeaderReady"
-        self._restarts_alone = workload.kind is Kind.SINGLE or workload.spec.get("restartPolicy") == "None"
+        self._restarts_alone = workload.kind is not Kind.DISTRIBUTED or workload.spec.get("restartPolicy") == "None"
         size = 1 + workload.followers
         self._size = size
         self.planned_gpus = sum(workload.pod_plan(member).gpus for member in range(size))

@@ -18,16 +18,22 @@ from typing import Any
 
 from gpuops_sandbox.runtime.contract import RunningPod
 
+CLUSTER_ID = "71f69d83-ba66-4822-adf5-55ce55efd210"
+CLUSTER_NAME = "sandbox-cluster"
 NODE_POOL = "default"
 LONGEST_NAME = 63
 DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+# The Service of a distributed inference's serving port. Run:ai's name for it is not documented (facts, section 12,
+# point 8); LeaderWorkerSet's headless Service has the workload's own name.
+SERVING_SUFFIX = "-serving"
 
 
 class Kind(str, Enum):
-    """The two workload types of the Run:ai API that this simulator carries."""
+    """The workload types of the Run:ai API that this simulator carries."""
 
     DISTRIBUTED = "distributed"
     SINGLE = "single"
+    TRAINING = "training"
 
 
 @dataclass
@@ -48,6 +54,26 @@ class Project:
     deserved_gpus: int
     gpu_limit: int | None = None
     created_at: float = field(default_factory=time.time)
+
+
+@dataclass
+class DataSource:
+    """A PVC data source of a project: how it is described (``meta``, ``spec``, as sent) and how its claim is."""
+
+    project: Project
+    meta: dict[str, Any]
+    spec: dict[str, Any]
+    created_by: str
+    status: str = "Creating"
+    issues: tuple[str, ...] = ()
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    created_at: float = field(default_factory=time.time)
+    updated_at: float = field(default_factory=time.time)
+
+    @property
+    def claim(self) -> str:
+        """What the claim is called in the namespace."""
+        return str(self.spec.get("claimName") or f"{self.meta['name']}-{self.id[:5]}")
 
 
 @dataclass(frozen=True)
@@ -155,6 +181,7 @@ class Workload:
     phase_reason: str | None = None
     phase_updated_at: float = field(default_factory=time.time)
     failure: str | None = None
+    outcome: str | None = None
     revision: int = 1
     event_repeat_seconds: float = 0.0
     history: list[PhaseUpdate] = field(default_factory=list)
@@ -174,9 +201,15 @@ class Workload:
         return _number(self.spec.get("workers"), 0) if self.kind is Kind.DISTRIBUTED else 0
 
     @property
+    def priority_class(self) -> str:
+        """Its priority class; an inference has ``very-high`` unless it says otherwise, a training ``low``."""
+        return str(self.spec.get("priorityClass") or ("low" if self.kind is Kind.TRAINING else "very-high"))
+
+    @property
     def preemptible(self) -> bool:
-        """Whether the scheduler may evict it: an inference only if it says so (facts, section 9)."""
-        return self.spec.get("preemptibility") == "preemptible"
+        """Whether the scheduler may evict it: an inference if it says so, a training unless it says not (facts 9)."""
+        said = self.spec.get("preemptibility")
+        return said == "preemptible" or (said is None and self.kind is Kind.TRAINING)
 
     @property
     def serving_port(self) -> dict[str, Any] | None:
@@ -192,6 +225,11 @@ class Workload:
         return int(number) if number else None
 
     @property
+    def service_name(self) -> str:
+        """The Kubernetes Service that leads to the serving port; Knative's has the workload's name."""
+        return f"{self.name}{SERVING_SUFFIX}" if self.kind is Kind.DISTRIBUTED else self.name
+
+    @property
     def external(self) -> bool:
         """Whether the endpoint has an address outside of the cluster (Run:ai's default: yes)."""
         port = self.serving_port
@@ -203,10 +241,10 @@ class Workload:
 
     def pod_plan(self, member_index: int) -> PodPlan:
         """Return what the pod of that index in its group runs (0: the leader)."""
-        if self.kind is Kind.SINGLE:
-            spec = self.spec
-        else:
+        if self.kind is Kind.DISTRIBUTED:
             spec = self.spec["leader"] if member_index == 0 else self.spec["worker"]
+        else:
+            spec = self.spec
         gpus = _number((spec.get("compute") or {}).get("gpuDevicesRequest"), 0)
         return PodPlan(spec=spec, gpus=gpus, serving_port=self.serving_port_number if member_index == 0 else None)
 

@@ -49,6 +49,8 @@ def phase_of(workload: Workload, groups: list[GroupState], switches: Switches) -
         return PhaseView("Deleting", "")
     if workload.failure is not None:
         return PhaseView("Failed", workload.failure)
+    if workload.outcome is not None:
+        return PhaseView(workload.outcome, "")
     if not groups:
         phase = switches.phase_at_zero_replicas.value if workload.replicas == 0 else "Creating"
         return PhaseView(phase, "")

@@ -29,7 +29,7 @@ def leader_address(workload: Workload, group_index: int) -> str:
 
 def host_names(pod: Pod, workload: Workload) -> list[str]:
     """Return the DNS names under which a pod is found: its own, and the headless service's."""
-    if workload.kind is Kind.SINGLE:
+    if workload.kind is not Kind.DISTRIBUTED:
         return [pod.name]
     qualified = f"{pod.name}.{workload.name}.{workload.project.namespace}"
     return [qualified, f"{qualified}.svc", f"{qualified}.svc.cluster.local", f"{pod.name}.{workload.name}", pod.name]
@@ -81,7 +81,7 @@ def _injected(workload: Workload, pod: Pod, group_size: int) -> list[tuple[str, 
         "RUNAI_NUM_OF_GPUS": str(pod.plan.gpus),
         "NODE_NAME": pod.machine or "",
     }
-    everything = variables if workload.kind is Kind.SINGLE else group | variables
+    everything = group | variables if workload.kind is Kind.DISTRIBUTED else variables
     return [(name, value, False) for name, value in everything.items()]
 
 

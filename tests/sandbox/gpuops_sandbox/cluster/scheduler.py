@@ -58,8 +58,8 @@ class Gang(Protocol):
 
 
 def priority_of(workload: Workload) -> int:
-    """Return the priority value of a workload; an inference has ``very-high`` unless it says otherwise."""
-    return PRIORITIES[workload.spec.get("priorityClass") or "very-high"]
+    """Return the priority value of a workload."""
+    return PRIORITIES[workload.priority_class]
 
 
 class Scheduler:

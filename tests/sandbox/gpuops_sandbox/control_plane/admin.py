@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hmac
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.background import BackgroundTask
 
-from gpuops_sandbox.cluster.group import Group
+from gpuops_sandbox.back_end import Disturbance, NotPossible
 from gpuops_sandbox.cluster.objects import Pod
 from gpuops_sandbox.control_plane.bodies import json_body
 from gpuops_sandbox.control_plane.errors import ApiError, not_found
@@ -107,53 +108,35 @@ async def turn_switches(request: Request) -> JSONResponse:
 @router.get("/state")
 async def state(request: Request) -> JSONResponse:
     """What there is: machines, projects, workloads and their pods."""
-    return JSONResponse(_state(sandbox_of(request)))
+    return JSONResponse(await _state(sandbox_of(request)))
 
 
-@router.post("/pods/{namespace}/{name}/kill")
-async def kill_pod(request: Request, namespace: str, name: str) -> JSONResponse:
-    """Delete a pod object as a lost machine or ``kubectl delete pod --force`` would: its controller makes it anew."""
-    group, pod = _pod(request, namespace, name)
-    if pod.handle is not None:
-        await pod.handle.kill()
-    group.lose_pod(pod)
-    return JSONResponse(DONE)
+@router.post("/pods/{namespace}/{name}/{how}")
+async def disturb_pod(request: Request, namespace: str, name: str, how: str) -> JSONResponse:
+    """Do something to a pod.
 
-
-@router.post("/pods/{namespace}/{name}/crash")
-async def crash_pod(request: Request, namespace: str, name: str) -> JSONResponse:
-    """Kill the pod's processes: its container ends with 137, and the restart policy decides."""
-    _group, pod = _running_pod(request, namespace, name)
-    if pod.handle is not None:
-        await pod.handle.kill()
-    return JSONResponse(DONE)
-
-
-@router.post("/pods/{namespace}/{name}/pause")
-async def pause_pod(request: Request, namespace: str, name: str) -> JSONResponse:
-    """Stop the pod's processes (SIGSTOP): it stays and answers nothing."""
-    _group, pod = _running_pod(request, namespace, name)
-    if pod.handle is not None:
-        pod.handle.pause()
-    return JSONResponse(DONE)
-
-
-@router.post("/pods/{namespace}/{name}/resume")
-async def resume_pod(request: Request, namespace: str, name: str) -> JSONResponse:
-    """Let a paused pod go on."""
-    _group, pod = _running_pod(request, namespace, name)
-    if pod.handle is not None:
-        pod.handle.resume()
+    - ``kill``: delete its object as a lost machine or ``kubectl delete --force`` would; its controller makes it anew
+    - ``crash``: kill its processes: its container ends with 137, and the restart policy decides
+    - ``pause``, ``resume``: stop its processes (SIGSTOP), so that it stays and answers nothing; let them go on
+    """
+    cluster = sandbox_of(request).cluster
+    pod = cluster.find_pod(namespace, name)
+    if pod is None or how not in set(Disturbance):
+        raise not_found()
+    try:
+        await cluster.disturb(pod, Disturbance(how))
+    except NotPossible as error:
+        raise ApiError(409, str(error)) from error
     return JSONResponse(DONE)
 
 
 @router.get("/pods/{namespace}/{name}/log")
 async def pod_log(request: Request, namespace: str, name: str) -> PlainTextResponse:
     """The pod's log: an aid for tests. Run:ai's API has no logs."""
-    path = sandbox_of(request).cluster.log_of(namespace, name)
-    if path is None or not path.is_file():
+    text = await sandbox_of(request).cluster.log_of(namespace, name)
+    if text is None:
         raise not_found()
-    return PlainTextResponse(path.read_text(encoding="utf-8", errors="replace"))
+    return PlainTextResponse(text)
 
 
 @router.post("/projects")
@@ -168,29 +151,35 @@ async def add_project(request: Request) -> JSONResponse:
         project = sandbox.cluster.add_project(name, namespace, int(body.get("deserved_gpus", 0)))
     project.deserved_gpus = int(body.get("deserved_gpus", project.deserved_gpus))
     project.gpu_limit = body.get("gpu_limit", project.gpu_limit)
-    sandbox.cluster.reschedule()
+    await sandbox.cluster.follow_project(project)
     return JSONResponse({"id": project.id, "name": name, "namespace": project.namespace})
 
 
 @router.post("/claims")
 async def add_claim(request: Request) -> JSONResponse:
-    """Make a PVC: ``{namespace, name}``; answers with its folder."""
-    sandbox = sandbox_of(request)
+    """Make a PVC: ``{namespace, name}``; answers with its folder, where claims are folders."""
     body = await _object(request)
-    folder = sandbox.cluster.tables.make_claim(_text(body, "namespace"), _text(body, "name"))
-    return JSONResponse({"path": str(folder)})
+    folder = await sandbox_of(request).cluster.make_claim(_text(body, "namespace"), _text(body, "name"))
+    return JSONResponse({"path": None if folder is None else str(folder)})
+
+
+@router.delete("/data-sources")
+async def forget_data_sources(request: Request) -> JSONResponse:
+    """Forget all PVC data sources; claims stay."""
+    sandbox_of(request).data_sources.clear()
+    return JSONResponse(DONE)
 
 
 @router.post("/secrets")
 async def add_secret(request: Request) -> JSONResponse:
     """Make a secret: ``{namespace, name, data: {key: value}}``."""
-    return await _add_table(request, sandbox_of(request).cluster.tables.secrets)
+    return await _put(request, sandbox_of(request).cluster.put_secret)
 
 
 @router.post("/config-maps")
 async def add_config_map(request: Request) -> JSONResponse:
     """Make a config map: ``{namespace, name, data: {key: value}}``."""
-    return await _add_table(request, sandbox_of(request).cluster.tables.config_maps)
+    return await _put(request, sandbox_of(request).cluster.put_config_map)
 
 
 @router.post("/expire-tokens")
@@ -220,34 +209,21 @@ def _text(body: dict[str, Any], name: str) -> str:
     return value
 
 
-async def _add_table(request: Request, table: dict[tuple[str, str], dict[str, str]]) -> JSONResponse:
+async def _put(request: Request, put: Callable[[str, str, dict[str, str]], Awaitable[None]]) -> JSONResponse:
     body = await _object(request)
     data = body.get("data")
     if not isinstance(data, dict):
         raise ApiError(400, "data: an object of strings is needed")
-    table[(_text(body, "namespace"), _text(body, "name"))] = {str(key): str(value) for key, value in data.items()}
+    await put(_text(body, "namespace"), _text(body, "name"), {str(key): str(value) for key, value in data.items()})
     return JSONResponse(DONE)
 
 
-def _pod(request: Request, namespace: str, name: str) -> tuple[Group, Pod]:
-    found = sandbox_of(request).cluster.find_pod(namespace, name)
-    if found is None:
-        raise not_found()
-    return found
-
-
-def _running_pod(request: Request, namespace: str, name: str) -> tuple[Group, Pod]:
-    group, pod = _pod(request, namespace, name)
-    if pod.handle is None:
-        raise ApiError(409, f"pod {name} does not run")
-    return group, pod
-
-
-def _state(sandbox: Sandbox) -> dict[str, Any]:
+async def _state(sandbox: Sandbox) -> dict[str, Any]:
     cluster = sandbox.cluster
     return {
         "simulator": "gpuops_sandbox: a simulator of the Run:ai control plane, not Run:ai",
-        "machines": [{"name": machine.name, "gpus": machine.gpus} for machine in cluster.machines],
+        "back_end": cluster.description,
+        "machines": [{"name": machine.name, "gpus": machine.gpus} for machine in await cluster.machines_now()],
         "projects": [
             {
                 "id": project.id,

@@ -7,31 +7,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
-from gpuops_sandbox.control_plane import admin, authentication, organization, submission, workloads
+from gpuops_sandbox.control_plane import (
+    admin,
+    authentication,
+    data_sources,
+    organization,
+    storage_classes,
+    submission,
+    workloads,
+)
 from gpuops_sandbox.control_plane.errors import ApiError, answer_crash, answer_error, answer_http_error
 from gpuops_sandbox.control_plane.faults import FaultMiddleware
-from gpuops_sandbox.control_plane.sandbox import Sandbox, Size, make_sandbox
-from gpuops_sandbox.control_plane.switches import Switches
-from gpuops_sandbox.runtime.contract import PodRuntime
-
-
-def create_app(
-    runtime: PodRuntime, state_directory: Path, *, size: Size | None = None, switches: Switches | None = None
-) -> FastAPI:
-    """Build the control plane over a pod runtime. Its state is ``app.state.sandbox``.
-
-    The cluster runs between the start and the end of the application's lifespan.
-    """
-    return app_for(make_sandbox(runtime, state_directory, size or Size(), switches or Switches()))
+from gpuops_sandbox.control_plane.sandbox import Sandbox
 
 
 def app_for(sandbox: Sandbox) -> FastAPI:
-    """Build the control plane's application over an existing simulator."""
+    """Build the control plane's application. Its cluster runs between the start and the end of the lifespan."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -47,6 +42,6 @@ def app_for(sandbox: Sandbox) -> FastAPI:
     app.add_exception_handler(ApiError, answer_error)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(Exception, answer_crash)
-    for part in (authentication, organization, submission, workloads, admin):
+    for part in (authentication, organization, data_sources, storage_classes, submission, workloads, admin):
         app.include_router(part.router)
     return app

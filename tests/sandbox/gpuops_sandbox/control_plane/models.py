@@ -47,3 +47,6 @@ DISTRIBUTED_CREATION = load_model("distributed_inference_creation_request", "Dis
 DISTRIBUTED_UPDATE = load_model("update_request", "UpdateRequest")
 INFERENCE_CREATION = load_model("inference_creation_request", "InferenceCreationRequest")
 INFERENCE_UPDATE = load_model("inference_update_request", "InferenceUpdateRequest")
+TRAINING_CREATION = load_model("training_creation_request", "TrainingCreationRequest")
+PVC_CREATION = load_model("pvc_creation_request", "PVCCreationRequest")
+PVC_UPDATE = load_model("pvc_update_request", "PVCUpdateRequest")

@@ -10,8 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from gpuops_sandbox.cluster.cluster import CLUSTER_ID, CLUSTER_NAME
-from gpuops_sandbox.cluster.objects import NODE_POOL, Project
+from gpuops_sandbox.cluster.objects import CLUSTER_ID, CLUSTER_NAME, NODE_POOL, Project
 from gpuops_sandbox.control_plane.authentication import authenticate
 from gpuops_sandbox.control_plane.errors import ApiError, not_found
 from gpuops_sandbox.control_plane.listing import LIST_PARAMETERS, Readers, check_parameters, page, select, timestamp
@@ -21,7 +20,6 @@ DEPARTMENT_ID = "7"
 DEPARTMENT = "default"
 TENANT_ID = 1000
 NODE_POOL_ID = "1"
-KUBERNETES_VERSION = "v1.33"
 
 router = APIRouter()
 
@@ -106,7 +104,7 @@ def _cluster(sandbox: Sandbox, verbosity: str) -> dict[str, Any]:
     if verbosity == "full":
         body["status"] = {
             "state": "Connected",
-            "platform": {"type": "vanilla", "kubeVersion": KUBERNETES_VERSION},
+            "platform": {"type": "vanilla", "kubeVersion": sandbox.cluster.kubernetes_version},
             "config": {"workloadOwnershipProtection": False, "subdomainEnabled": False, "ingressClass": "nginx"},
             "dependencies": {
                 "required": {"prometheus": {"available": True}},

@@ -10,8 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from gpuops_sandbox.cluster.cluster import CLUSTER_ID
-from gpuops_sandbox.cluster.objects import NODE_POOL, Kind, Pod, Workload
+from gpuops_sandbox.cluster.objects import CLUSTER_ID, NODE_POOL, Kind, Pod, Workload
 from gpuops_sandbox.cluster.scheduler import priority_of
 from gpuops_sandbox.control_plane import models
 from gpuops_sandbox.control_plane.listing import timestamp
@@ -21,6 +20,11 @@ from gpuops_sandbox.control_plane.switches import EndpointsShape, Version
 
 IN_CLUSTER_DOMAIN = "svc.cluster.local"
 CATEGORY = "Deploy"
+CREATION = {
+    Kind.DISTRIBUTED: models.DISTRIBUTED_CREATION,
+    Kind.SINGLE: models.INFERENCE_CREATION,
+    Kind.TRAINING: models.TRAINING_CREATION,
+}
 SECRETIVE = {"secret", "userCredential", "configMap", "podFieldRef"}
 
 
@@ -78,7 +82,7 @@ def endpoint_url(sandbox: Sandbox, workload: Workload) -> str | None:
         return None
     if workload.external:
         return f"{sandbox.endpoint_base}/{workload.project.namespace}/{workload.name}"
-    return f"http://{workload.name}.{workload.project.namespace}.{IN_CLUSTER_DOMAIN}:{port}"
+    return f"http://{workload.service_name}.{workload.project.namespace}.{IN_CLUSTER_DOMAIN}:{port}"
 
 
 def shown_pod(workload: Workload, pod: Pod) -> dict[str, Any]:
@@ -98,7 +102,7 @@ def shown_pod(workload: Workload, pod: Pod) -> dict[str, Any]:
         "projectId": workload.project.id,
         "projectName": workload.project.name,
         "tenantId": TENANT_ID,
-        "priorityClassName": priority_class_of(workload),
+        "priorityClassName": workload.priority_class,
         "nodeName": pod.machine,
         "k8sPhase": pod.kubernetes_phase,
         "k8sPhaseUpdatedAt": timestamp(pod.updated_at),
@@ -135,9 +139,9 @@ def _workload(sandbox: Sandbox, workload: Workload) -> dict[str, Any]:
         "submittedBy": workload.created_by,
         "source": "Control-plane",
         "sourceApi": None,
-        "category": workload.spec.get("category") or CATEGORY,
+        "category": category_of(workload),
         "priority": priority_of(workload),
-        "priorityClassName": priority_class_of(workload),
+        "priorityClassName": workload.priority_class,
         "preemptible": workload.preemptible,
         "phase": workload.phase,
         "phaseMessage": workload.phase_message,
@@ -149,7 +153,7 @@ def _workload(sandbox: Sandbox, workload: Workload) -> dict[str, Any]:
         "createdAt": timestamp(workload.created_at),
         "updatedAt": timestamp(workload.updated_at),
         "deletedAt": timestamp(workload.deleted_at),
-        "completedAt": None,
+        "completedAt": timestamp(workload.phase_updated_at) if workload.outcome is not None else None,
         "runningPods": sum(pod.running for pod in pods),
         "requestedPods": {"number": size * workload.replicas},
         "requestedNodePools": [NODE_POOL],
@@ -173,12 +177,14 @@ def _workload(sandbox: Sandbox, workload: Workload) -> dict[str, Any]:
 
 def type_of(sandbox: Sandbox, workload: Workload) -> str:
     """Return the type of a workload as the API names it."""
-    return sandbox.switches.workload_type_literal if workload.kind is Kind.DISTRIBUTED else "Inference"
+    if workload.kind is Kind.DISTRIBUTED:
+        return sandbox.switches.workload_type_literal
+    return "Training" if workload.kind is Kind.TRAINING else "Inference"
 
 
-def priority_class_of(workload: Workload) -> str:
-    """Return the priority class of a workload; an inference has ``very-high`` unless it says otherwise."""
-    return str(workload.spec.get("priorityClass") or "very-high")
+def category_of(workload: Workload) -> str:
+    """Return the category of a workload: its own, or that of its type."""
+    return str(workload.spec.get("category") or ("Train" if workload.kind is Kind.TRAINING else CATEGORY))
 
 
 def _addresses(sandbox: Sandbox, workload: Workload) -> dict[str, Any]:
@@ -224,7 +230,7 @@ def _spec(sandbox: Sandbox, workload: Workload) -> dict[str, Any]:
     spec = copy.deepcopy(workload.spec)
     if not sandbox.switches.spec_returned_with_nulls:
         return spec
-    creation = models.DISTRIBUTED_CREATION if workload.kind is Kind.DISTRIBUTED else models.INFERENCE_CREATION
+    creation = CREATION[workload.kind]
     body = {"name": workload.name, "projectId": workload.project.id, "clusterId": CLUSTER_ID, "spec": spec}
     shown: BaseModel = creation.model_validate(body)
     filled: dict[str, Any] = shown.model_dump(mode="json", by_alias=True)["spec"]
@@ -237,6 +243,6 @@ def _spec(sandbox: Sandbox, workload: Workload) -> dict[str, Any]:
             pod["imagePullPolicy"] = pod.get("imagePullPolicy") or default
     if sandbox.switches.version.before(Version.V2_24):
         filled.pop("preemptibility", None)
-    filled["priorityClass"] = filled.get("priorityClass") or "very-high"
-    filled["category"] = filled.get("category") or CATEGORY
+    filled["priorityClass"] = workload.priority_class
+    filled["category"] = category_of(workload)
     return filled

@@ -14,14 +14,12 @@ from typing import Any
 
 from fastapi import Request
 
-from gpuops_sandbox.cluster.cluster import Cluster
-from gpuops_sandbox.cluster.objects import Machine
-from gpuops_sandbox.cluster.volumes import Tables
+from gpuops_sandbox.back_end import BackEnd
+from gpuops_sandbox.cluster.objects import DataSource
 from gpuops_sandbox.control_plane.authentication import Accounts
 from gpuops_sandbox.control_plane.faults import Faults
 from gpuops_sandbox.control_plane.request_log import RequestLog
 from gpuops_sandbox.control_plane.switches import Switches
-from gpuops_sandbox.runtime.contract import PodRuntime
 
 PROJECT = "my-project"
 NAMESPACE = "runai-my-project"
@@ -30,20 +28,11 @@ USER = "researcher@example.com"
 USER_GROUPS = ("ml-engineers",)
 
 
-@dataclass(frozen=True)
-class Size:
-    """How big the simulated cluster is, and what the first project owns of it (None: everything)."""
-
-    machines: int = 4
-    gpus_per_machine: int = 8
-    deserved_gpus: int | None = None
-
-
 @dataclass
 class Sandbox:
     """Everything that lives as long as the simulator."""
 
-    cluster: Cluster
+    cluster: BackEnd
     accounts: Accounts
     faults: Faults
     requests: RequestLog
@@ -51,6 +40,7 @@ class Sandbox:
     endpoint_base: str = "https://localhost"
     admin_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     user_password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
+    data_sources: dict[str, DataSource] = field(default_factory=dict)
     started_at: float = field(default_factory=time.time)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -67,14 +57,9 @@ class Sandbox:
             self.cluster.changed(workload)
 
 
-def make_sandbox(runtime: PodRuntime, state_directory: Path, size: Size, switches: Switches) -> Sandbox:
-    """Build a cluster with one project and its (empty) claim."""
-    machines = [Machine(f"gpu-machine-{number}", size.gpus_per_machine) for number in range(1, size.machines + 1)]
-    tables = Tables(state_directory)
-    cluster = Cluster(runtime, tables, machines, switches)
-    everything = size.machines * size.gpus_per_machine
-    cluster.add_project(PROJECT, NAMESPACE, everything if size.deserved_gpus is None else size.deserved_gpus)
-    tables.make_claim(NAMESPACE, CLAIM)
+def make_sandbox(cluster: BackEnd, state_directory: Path, deserved_gpus: int) -> Sandbox:
+    """Build the control plane's state over a back end: one project, which owns so many GPUs, and one user."""
+    cluster.add_project(PROJECT, NAMESPACE, deserved_gpus)
     sandbox = Sandbox(cluster, Accounts(), Faults(), RequestLog(), state_directory)
     sandbox.accounts.add_user(USER, sandbox.user_password, USER_GROUPS)
     return sandbox

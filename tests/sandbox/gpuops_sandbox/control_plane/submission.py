@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The routes of the two workload types: create, get, update, delete (facts 4, 5.1)."""
+"""The routes of the workload types: create, get, update, delete (facts 4, 5.1; trainings have no update here)."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from gpuops_sandbox.control_plane.switches import AfterDelete, Version
 ACCEPTED = {"code": 202, "message": "Request has been accepted."}
 DISTRIBUTED = "/api/v1/workloads/distributed-inferences"
 INFERENCES = "/api/v1/workloads/inferences"
+TRAININGS = "/api/v1/workloads/trainings"
 
 router = APIRouter()
 
@@ -107,6 +108,29 @@ async def delete_inference(request: Request, workload_id: str) -> JSONResponse:
     """Begin to delete a single-pod inference."""
     authenticate(request)
     return _delete(sandbox_of(request), Kind.SINGLE, workload_id)
+
+
+@router.post(TRAININGS)
+async def create_training(request: Request) -> JSONResponse:
+    """Create a training: one pod that runs to its end."""
+    identity = authenticate(request)
+    sandbox = sandbox_of(request)
+    body = validation.check_training_creation(await json_body(request), sandbox.switches)
+    return _create(sandbox, Kind.TRAINING, body, identity.subject)
+
+
+@router.get(TRAININGS + "/{workload_id}")
+async def get_training(request: Request, workload_id: str) -> JSONResponse:
+    """Show a training."""
+    authenticate(request)
+    return _get(sandbox_of(request), Kind.TRAINING, workload_id)
+
+
+@router.delete(TRAININGS + "/{workload_id}")
+async def delete_training(request: Request, workload_id: str) -> JSONResponse:
+    """Begin to delete a training."""
+    authenticate(request)
+    return _delete(sandbox_of(request), Kind.TRAINING, workload_id)
 
 
 def _create(sandbox: Sandbox, kind: Kind, body: dict[str, Any], creator: str) -> JSONResponse:

@@ -94,6 +94,14 @@ class PolicyViolation(str, Enum):
     COMPLIANCE_ISSUES = "compliance_issues"
 
 
+class ShownClaim(str, Enum):
+    """Where the list of data sources says what a claim is really called (facts 5.4)."""
+
+    BOTH = "both"
+    SPEC = "spec"
+    CLUSTER_INFO = "clusterInfo"
+
+
 @dataclass(frozen=True)
 class Switches:
     """All switches with their defaults. Seconds are seconds of the wall clock."""
@@ -123,6 +131,8 @@ class Switches:
     recreate_seconds: float = 1.0
     image_backoff_seconds: float = 10.0
     scheduler_message: str = ""
+    claim_shown_in: ShownClaim = ShownClaim.BOTH
+    storage_classes_shown: bool = True
 
     def changed(self, values: dict[str, Any]) -> Switches:
         """Return these switches with ``values`` (JSON or text) set; raise ``SwitchError`` on anything unknown."""

@@ -64,6 +64,18 @@ def check_inference_creation(body: Any, switches: Switches) -> dict[str, Any]:
     return checked
 
 
+def check_training_creation(body: Any, switches: Switches) -> dict[str, Any]:
+    """Return a valid create body of a training, or raise ``ApiError`` (400) naming the field."""
+    checked = _check(body, models.TRAINING_CREATION, SINCE, switches)
+    spec = _required(checked, "spec", "")
+    _check_pod(spec, "spec")
+    for field in ("backoffLimit", "autoDeletionTimeAfterCompletionSeconds"):
+        if (spec.get(field) or 0) < 0:
+            raise _refusal(f"spec.{field}", "must not be negative")
+    _check_common(checked, spec, switches)
+    return checked
+
+
 def check_distributed_update(body: Any, switches: Switches) -> dict[str, Any]:
     """Return a valid update: ``spec.replicas`` and nothing else."""
     checked = _check(body, models.DISTRIBUTED_UPDATE, {}, switches)
@@ -77,6 +89,21 @@ def check_inference_update(body: Any, switches: Switches) -> dict[str, Any]:
     checked = _check(body, models.INFERENCE_UPDATE, UPDATES_SINCE, switches)
     _required(checked, "spec", "")
     return checked
+
+
+def check_data_source_creation(body: Any, switches: Switches) -> dict[str, Any]:
+    """Return a valid create body of a PVC data source, or raise ``ApiError`` (400) naming the field."""
+    checked = _check(body, models.PVC_CREATION, {}, switches)
+    meta, spec = _required(checked, "meta", ""), _required(checked, "spec", "")
+    if meta["scope"] == "project":
+        _required(meta, "projectId", "meta", " for assets of project scope")
+    _check_claim(spec, "spec")
+    return checked
+
+
+def check_data_source_update(body: Any, switches: Switches) -> dict[str, Any]:
+    """Return a valid update of a PVC data source: name, description and path."""
+    return _check(body, models.PVC_UPDATE, {}, switches)
 
 
 def _check(body: Any, model: type[BaseModel], since: dict[str, Version], switches: Switches) -> dict[str, Any]:
@@ -198,16 +225,20 @@ def _check_environment(spec: dict[str, Any], path: str) -> None:
                     _required(entry[source], key, f"{where}.{source}")
 
 
+def _check_claim(entry: dict[str, Any], where: str) -> None:
+    _required(entry, "path", where)
+    if entry.get("existingPvc"):
+        _required(entry, "claimName", where, " when existingPvc is true")
+        if entry.get("claimInfo"):
+            raise _refusal(f"{where}.claimInfo", "must be absent when existingPvc is true")
+    else:
+        _required(_required(entry, "claimInfo", where, " when existingPvc is false"), "size", f"{where}.claimInfo")
+
+
 def _check_storage(storage: dict[str, Any], path: str) -> None:
     for position, entry in enumerate(storage.get("pvc") or []):
         where = f"{path}.pvc[{position}]"
-        _required(entry, "path", where)
-        if entry.get("existingPvc"):
-            _required(entry, "claimName", where, " when existingPvc is true")
-            if entry.get("claimInfo"):
-                raise _refusal(f"{where}.claimInfo", "must be absent when existingPvc is true")
-        else:
-            _required(_required(entry, "claimInfo", where, " when existingPvc is false"), "size", f"{where}.claimInfo")
+        _check_claim(entry, where)
         if entry.get("ephemeral"):
             raise _refusal(f"{where}.ephemeral", "is not supported for inference workloads")
     needed = {

@@ -26,8 +26,7 @@ from gpuops_sandbox.control_plane.listing import (
 )
 from gpuops_sandbox.control_plane.organization import DEPARTMENT, DEPARTMENT_ID
 from gpuops_sandbox.control_plane.presentation import (
-    CATEGORY,
-    priority_class_of,
+    category_of,
     shown_in_detail,
     shown_in_list,
     shown_pod,
@@ -55,9 +54,9 @@ def _workload_readers(sandbox: Sandbox) -> Readers[Workload]:
         "submittedBy": lambda one: one.created_by,
         "phase": lambda one: one.phase,
         "phaseUpdatedAt": lambda one: timestamp(one.phase_updated_at),
-        "category": lambda one: one.spec.get("category") or CATEGORY,
+        "category": category_of,
         "priority": priority_of,
-        "priorityClassName": priority_class_of,
+        "priorityClassName": lambda one: one.priority_class,
     }
 
 

@@ -22,6 +22,9 @@ from gpuops_sandbox.engine.environment import (
 
 # With this size of an attention head the CPU engine starts, says it is healthy, and dies of the first request.
 HEALTHY_BUT_BROKEN_HEAD_DIM = 16
+# Where the recipe's model lies on a claim, and who serves it.
+MODEL_FOLDER = "input/Models/Mistral-Small-4-119B-2603"
+SERVING_USER = 2000
 _PROGRAM = Path(__file__).with_name("make_model.py")
 
 

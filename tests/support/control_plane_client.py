@@ -17,6 +17,7 @@ from gpuops_sandbox.testing import RunningSandbox
 
 DISTRIBUTED = "/api/v1/workloads/distributed-inferences"
 INFERENCES = "/api/v1/workloads/inferences"
+TRAININGS = "/api/v1/workloads/trainings"
 CLUSTER_ID = "71f69d83-ba66-4822-adf5-55ce55efd210"
 NAMESPACE = "runai-my-project"
 IMAGE = "registry.example.com/stand-in:v1"

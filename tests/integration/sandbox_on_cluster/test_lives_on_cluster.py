@@ -1,0 +1,12 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lives of workloads over a Kubernetes cluster."""
+
+from __future__ import annotations
+
+from support.control_plane_lives import ControlPlaneLives
+
+
+class TestLivesOverTheCluster(ControlPlaneLives):
+    """See the base class."""
