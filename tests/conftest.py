@@ -16,6 +16,9 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("gpuops", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("gpuops")
 
+# Tests that several files share stand there.
+pytest.register_assert_rewrite("support")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

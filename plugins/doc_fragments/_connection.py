@@ -11,7 +11,7 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 requirements:
-  - kubernetes >= 28.1.0 (only with O(platform=kubernetes))
+  - kubernetes >= 28.1.0 (only with O(platform=kubernetes), or where O(kubeconfig) or O(host) is set)
 options:
   platform:
     description:
@@ -109,14 +109,18 @@ options:
   kubeconfig:
     description:
       - The kubeconfig of the cluster, as the path of a file, or as its content in a dictionary.
-      - If the option is not set, the environment variable E(K8S_AUTH_KUBECONFIG) is used. Without either and without
-        O(host), it is the usual file (E(KUBECONFIG), C(~/.kube/config)), or the service account of the pod that this
-        runs in.
+      - If the option is not set, the environment variable E(K8S_AUTH_KUBECONFIG) is used. With
+        O(platform=kubernetes), without either and without O(host), it is the usual file (E(KUBECONFIG),
+        C(~/.kube/config)), or the service account of the pod that this runs in.
+      - With O(platform=runai), a kubeconfig of the project's cluster (or O(host) with credentials) adds what the
+        control plane does not show. Logs, every pod and its events, commands in pods, requests to the leader of every
+        replica, and volume claims then come from there. It is only looked into after the project's namespace and
+        the workload's own pods were found in it, otherwise a finding says why not. Nothing is ever written there, and
+        the usual file and service account are not used.
       - Secrets in a dictionary are masked in results and in progress lines. Where the task runs as a module (another
         connection, C(async), C(become)) prefer a path, since Ansible itself may write options to that machine's system
         log.
-      - Only used with O(platform=kubernetes), like all options of a cluster. What the other options say counts more
-        than the kubeconfig.
+      - What the other options of a cluster say counts more than the kubeconfig.
     type: raw
   context:
     description:

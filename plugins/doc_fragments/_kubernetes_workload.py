@@ -172,4 +172,16 @@ options:
         with the other manager's name, and nothing is written.
     type: bool
     default: false
+  force_lost_machines:
+    description:
+      - Whether pods that cannot end, because their machine has not been ready for a minute, are deleted without waiting
+        for it, so that a workload can be deleted, stopped or recreated, and a group of pods be made anew elsewhere.
+        Only pods whose time to end is over are deleted, and never those of a machine that is ready; both are read
+        again directly before each deletion, which needs the rights to get nodes and to delete pods.
+      - Nobody knows whether such pods still run. If the machine comes back with them, two engines work on the same
+        volume until its kubelet has ended the old ones. Switch the machine off before.
+      - Otherwise the finding C(machine_lost) names the machine, and the waiting goes on until a time limit is over or
+        the machine has been away for 15 minutes.
+    type: bool
+    default: false
 """

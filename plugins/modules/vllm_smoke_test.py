@@ -15,6 +15,8 @@ description:
   - That C(/health) answers is never taken for proof, since a broken engine answers there too.
   - On Run:ai the workload's endpoint is asked, which stands for all replicas. On plain Kubernetes the leader of every
     replica that is ready is asked through the API server, and all of them have to answer.
+  - Where no way through the API server leads to them, they are asked by looks inside the cluster, short jobs in the
+    workload's own image that delete themselves. The result counts them.
   - Nothing is changed.
 options:
   name:
@@ -30,6 +32,9 @@ options:
       L0: Pods and ranks. All pods run, and form one engine over all GPUs, judged from what the platform shows.
       L1: Also the list of models that the endpoint serves.
       L2: Also a completion, with a time limit.
+      L4: >-
+        Also the memory of the GPUs. Every pod sees as many GPUs as it was given, and a rank works on each. Asked by
+        C(nvidia-smi) in the pods, on plain Kubernetes. L3, the transport between the pods, is not there yet.
     default: L2
   served_names:
     description:
@@ -52,6 +57,12 @@ options:
       - How long one answer may take, in seconds. An engine that lost a follower does not answer at all.
     type: int
     default: 60
+  looks_in_check_mode:
+    description:
+      - Whether looks inside the cluster are started in check mode too. Otherwise the result names what was not looked
+        at.
+    type: bool
+    default: false
   fail_on:
     description:
       - From which verdict on the task fails.
@@ -68,7 +79,8 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: The same requests are sent in check mode, since they change nothing.
+    details: The same requests are sent in check mode, since they change nothing. Looks inside the cluster are started
+      with O(looks_in_check_mode) only.
   diff_mode:
     support: none
   idempotent:
@@ -92,6 +104,13 @@ EXAMPLES = r"""
     name: my-llm-inference
     up_to: L0
     fail_on: unknown
+
+- name: Look at the GPUs of every pod, too
+  gpuops.inference.vllm_smoke_test:
+    platform: kubernetes
+    namespace: inference
+    name: my-llm-inference
+    up_to: L4
 
 - name: Prove that every replica answers on a Kubernetes cluster
   gpuops.inference.vllm_smoke_test:
@@ -165,7 +184,7 @@ pods_seen:
   sample:
     - name: my-llm-inference-0
       role: leader
-      phase: Running
+      phase: running
       machine: gpu-1
 pods_expected:
   description: How many pods the workload's own description asks for.
@@ -227,6 +246,64 @@ answer:
       type: str
       returned: always
       sample: mistral4
+gpus:
+  description: The GPUs as C(nvidia-smi) in each pod shows them. Empty below the level L4, and of pods that could not be
+    asked.
+  returned: when the workload was found
+  type: list
+  elements: dict
+  contains:
+    pod:
+      description: The pod that sees it.
+      type: str
+      returned: always
+      sample: my-llm-inference-0
+    role:
+      description: The pod's role.
+      type: str
+      returned: always
+      sample: leader
+    machine:
+      description: The machine on which the pod runs.
+      type: str
+      returned: always
+      sample: gpu-1
+    index:
+      description: The number of the GPU inside the pod.
+      type: int
+      returned: always
+      sample: 0
+    uuid:
+      description: The GPU's own name.
+      type: str
+      returned: always
+      sample: GPU-4cf8db2d-06c0-7d70-1a51-e59b25b2c16c
+    name:
+      description: The model of the GPU.
+      type: str
+      returned: always
+      sample: NVIDIA H100 80GB HBM3
+    memory_used_mib:
+      description: The memory in use, in MiB. V(null) if the driver does not tell, as inside a MIG slice.
+      type: int
+      returned: always
+      sample: 74860
+    memory_total_mib:
+      description: The memory that there is, in MiB. V(null) likewise.
+      type: int
+      returned: always
+      sample: 81559
+looks:
+  description: How many looks inside the cluster were started. Each is gone again.
+  returned: when the workload was found
+  type: int
+  sample: 0
+not_looked_at:
+  description: What only a look could have shown, and check mode left out.
+  returned: when the workload was found
+  type: list
+  elements: str
+  sample: []
 timings:
   description: How long the levels took, in seconds.
   returned: when the workload was found

@@ -29,6 +29,11 @@ options:
         since Run:ai's control plane shows no logs.
     type: bool
     default: false
+  gpus:
+    description:
+      - Whether the GPUs are looked at too, by C(nvidia-smi) in every running pod. Plain Kubernetes only.
+    type: bool
+    default: false
 requirements:
   - jmespath (only with O(query))
 extends_documentation_fragment:
@@ -60,6 +65,13 @@ EXAMPLES = r"""
     namespace: inference
     name: my-llm-inference
     logs: true
+
+- name: See how much memory the GPUs use
+  gpuops.inference.vllm_workload_info:
+    platform: kubernetes
+    namespace: inference
+    name: my-llm-inference
+    gpus: true
 
 - name: Get the addresses only
   gpuops.inference.vllm_workload_info:
@@ -164,6 +176,53 @@ workloads:
           sample:
             - step: server_ready
               line: "INFO: Application startup complete."
+    gpus:
+      description: The GPUs as C(nvidia-smi) in each running pod shows them. Those of pods that could not be asked are
+        missing, and RV(findings) says why.
+      type: list
+      elements: dict
+      returned: with O(gpus)
+      contains:
+        pod:
+          description: The pod that sees it.
+          type: str
+          returned: always
+          sample: my-llm-inference-0
+        role:
+          description: The pod's role.
+          type: str
+          returned: always
+          sample: leader
+        machine:
+          description: The machine on which the pod runs.
+          type: str
+          returned: always
+          sample: gpu-1
+        index:
+          description: The number of the GPU inside the pod.
+          type: int
+          returned: always
+          sample: 0
+        uuid:
+          description: The GPU's own name.
+          type: str
+          returned: always
+          sample: GPU-4cf8db2d-06c0-7d70-1a51-e59b25b2c16c
+        name:
+          description: The model of the GPU.
+          type: str
+          returned: always
+          sample: NVIDIA H100 80GB HBM3
+        memory_used_mib:
+          description: The memory in use, in MiB. V(null) if the driver does not tell, as inside a MIG slice.
+          type: int
+          returned: always
+          sample: 74860
+        memory_total_mib:
+          description: The memory that there is, in MiB. V(null) likewise.
+          type: int
+          returned: always
+          sample: 81559
     events:
       description: The most recent events, newest last.
       type: list

@@ -12,5 +12,5 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parent.parent
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(TESTS), str(TESTS / "cluster"), str(TESTS / "tools")]
+    sys.path[:0] = [str(TESTS), *(str(TESTS / name) for name in ("cluster", "sandbox", "tools"))]
     sys.exit(import_module("bench.command").main(sys.argv[1:]))

@@ -19,7 +19,16 @@ from importlib import import_module
 from pathlib import Path
 
 import ansible
-from bench import deployment, imports, kubernetes_many, kubernetes_news, kubernetes_scale, many, request_counts
+from bench import (
+    deployment,
+    imports,
+    kubernetes_many,
+    kubernetes_news,
+    kubernetes_scale,
+    many,
+    ownership,
+    request_counts,
+)
 from bench.clusters import cluster_with_room
 from bench.figures import Figure, table
 from bench.stage import BenchFailure, Stage
@@ -30,6 +39,7 @@ Measure = Callable[[], list[Figure]]
 # A whole run takes about 4 minutes on two cores.
 ITEMS = 100
 MODULE_LOOP_ITEMS = 10
+FILES = 200_000
 # How many times as many are "very many".
 SCALE = 10
 KUBERNETES_GROUPS = ("kubernetes-requests", "kubernetes", "kubernetes-news", "kubernetes-scale")
@@ -44,7 +54,7 @@ def main(arguments: list[str]) -> int:
     try:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gpuops-bench-")))
-            bench = Bench(stack, folder, options.items, options.module_loop_items)
+            bench = Bench(stack, folder, options.items, options.module_loop_items, options.files)
             for name in options.only or list(bench.groups):
                 print(f"measuring: {name}", file=sys.stderr, flush=True)
                 figures += bench.groups[name]()
@@ -61,8 +71,9 @@ def main(arguments: list[str]) -> int:
 class Bench:
     """The groups of measurements. Sandboxes are started when the first measurement needs them."""
 
-    def __init__(self, stack: ExitStack, folder: Path, items: int, module_loop_items: int) -> None:
+    def __init__(self, stack: ExitStack, folder: Path, items: int, module_loop_items: int, files: int) -> None:
         self._stack = stack
+        self._files = files
         self._items = items
         self._module_loop_items = module_loop_items
         # A copy: all figures of a run are those of one state, whatever is edited meanwhile.
@@ -86,6 +97,7 @@ class Bench:
             ),
             "kubernetes-news": lambda: kubernetes_news.measure(self._stage, self._cluster, self._items),
             "kubernetes-scale": lambda: kubernetes_scale.measure(self._stage, self._cluster, SCALE * self._items),
+            "ownership": self._ownership,
         }
 
     @cached_property
@@ -114,6 +126,15 @@ class Bench:
     def _failures(self) -> list[Figure]:
         return deployment.measure_failures(self._stage, self._real) if self._real else []
 
+    def _ownership(self) -> list[Figure]:
+        if os.geteuid() != 0:
+            print("not root: files cannot be given to other users, so this is left out", file=sys.stderr)
+            return []
+        # It is the collection's, which is found only now.
+        name = "ansible_collections.gpuops.inference.plugins.module_utils._storage.program"
+        program: str = import_module(name).program()
+        return ownership.measure(self._stage.folder / "ownership", program, self._files)
+
     def _polling(self) -> list[Figure]:
         # It imports the collection, which is found only now.
         measure: Measure = import_module("bench.polling").measure
@@ -126,10 +147,11 @@ def _modules() -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tests/bench", description=__doc__)
-    groups = ("requests", "deployment", "polling", "failures", "many", "imports", *KUBERNETES_GROUPS)
+    groups = ("requests", "deployment", "polling", "failures", "many", "imports", *KUBERNETES_GROUPS, "ownership")
     parser.add_argument("--only", nargs="+", choices=groups, metavar="GROUP", help=f"of: {', '.join(groups)}")
     parser.add_argument("--items", type=int, default=ITEMS, help="workloads without a change (default %(default)s)")
     parser.add_argument(
         "--module-loop-items", type=int, default=MODULE_LOOP_ITEMS, help="of these in loops as modules (%(default)s)"
     )
+    parser.add_argument("--files", type=int, default=FILES, help="files of a model volume (default %(default)s)")
     return parser

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 from support.cluster import ClusterHandle
-from support.kubernetes_place import KubernetesPlace
+from support.leader_server import LeaderServer, own_address
+from support.leaders import PlayedLeaders
 from support.other_cluster import any_cluster
+from support.places import PLACES, chosen_place
 from support.playbook import Playbooks, link_checkout
-from support.runai_place import RunaiPlace
+from support.runai_on_cluster import RunaiOnCluster, forget_extras, runai_on_test_cluster
 from support.sandbox import SandboxHandle
 from support.workload_place import WorkloadPlace
 
@@ -52,12 +54,38 @@ def cluster(cluster_server: ClusterHandle) -> ClusterHandle:
     return cluster_server
 
 
-@pytest.fixture(params=["runai", "kubernetes"])
+@pytest.fixture(scope="session")
+def runai_on_cluster_server(
+    tmp_path_factory: pytest.TempPathFactory, cluster_server: ClusterHandle
+) -> Iterator[RunaiOnCluster]:
+    """A sandbox whose pods are those of the test cluster; skips on a cluster where pods are not played."""
+    cluster_server.needs_played_pods()
+    cluster_server.reset()
+    handle = runai_on_test_cluster(tmp_path_factory.mktemp("runai-on-cluster") / "state", cluster_server)
+    yield handle
+    handle.end()
+
+
+@pytest.fixture
+def runai_on_cluster(cluster: ClusterHandle, runai_on_cluster_server: RunaiOnCluster) -> RunaiOnCluster:
+    """The sandbox over the test cluster, as at the start."""
+    runai_on_cluster_server.reset()
+    forget_extras(cluster, runai_on_cluster_server.description["namespace"])
+    return runai_on_cluster_server
+
+
+@pytest.fixture
+def played_leaders(cluster: ClusterHandle, runai_on_cluster: RunaiOnCluster) -> Iterator[PlayedLeaders]:
+    """Lets the leaders of the sandbox over the test cluster answer."""
+    server = LeaderServer(own_address())
+    yield PlayedLeaders(cluster, runai_on_cluster.description["namespace"], server)
+    server.end()
+
+
+@pytest.fixture(params=PLACES)
 def place(request: pytest.FixtureRequest) -> WorkloadPlace:
     """A place where workloads run, on each platform in turn."""
-    if request.param == "runai":
-        return RunaiPlace(request.getfixturevalue("sandbox"))
-    return KubernetesPlace(request.getfixturevalue("cluster"))
+    return chosen_place(request)
 
 
 @pytest.fixture(scope="session")

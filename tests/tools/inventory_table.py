@@ -21,7 +21,7 @@ from places import REPOSITORY
 PAGE = REPOSITORY / "docs" / "inventory.md"
 BEGIN = "<!-- table: written by tests/tools/inventory_table.py from the roles' argument specs -->"
 END = "<!-- end of the table -->"
-ROLES = ("vllm_serving", "smoke_test", "preflight")
+ROLES = ("vllm_serving", "smoke_test", "preflight", "model_storage")
 
 # The chapters, in this order, by the first variable of each as the argument spec of vllm_serving lists them.
 CHAPTERS = {
@@ -40,6 +40,7 @@ CHAPTERS = {
     "gpuops_controller": "Plain Kubernetes only",
     "gpuops_endpoint_token": "The smoke test",
     "gpuops_preflight_fail_on": "The preflight",
+    "gpuops_claim_state": "The claim of the model's volume",
 }
 
 Options = dict[str, dict[str, Any]]

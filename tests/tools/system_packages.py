@@ -22,6 +22,7 @@ SANDBOX = {
     "ip": ("iproute2", "the sandbox's pod network"),
     "setpriv": ("util-linux", "the sandbox's pods, to take the serving UID"),
     "git": ("git", "building the collection from the checkout"),
+    "bindfs": ("bindfs", "the volumes of the tests that are difficult about owners"),
 }
 CLUSTER = {
     **SANDBOX,

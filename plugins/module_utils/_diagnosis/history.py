@@ -8,10 +8,8 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     FAILED,
@@ -19,8 +17,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     PlatformEvent,
     WorkloadStatus,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._results.times import seconds_of
 
-_ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?$")
 # Reasons of events about a pod that was taken away by somebody else.
 _DISPLACED = ("Preempt", "Evict", "TaintManagerEviction", "NodeNotReady")
 # Clocks of machines and control plane differ a little; an event this much older than a pod may still be about it.
@@ -38,26 +36,12 @@ class LastWords:
     text: str
 
 
-def seconds_of(time: str | None) -> float | None:
-    """Return an ISO 8601 time as seconds since 1970, or ``None`` where it cannot be read. No zone means UTC."""
-    found = _ISO_TIME.match(time or "")
-    if not found:
-        return None
-    day, clock, zone = found.groups()
-    # Read for each event at each look, which strptime is ten times too slow for.
-    offset = "+00:00" if zone in (None, "Z") else f"{zone[:3]}:{zone[-2:]}"
-    try:
-        return datetime.fromisoformat(f"{day}T{clock}{offset}").timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
 def pod_of(event: PlatformEvent) -> str:
     """Return the name of the object an event is about, without its kind (``Pod/x`` and ``x`` are the same)."""
     return event.object.rsplit("/", 1)[-1]
 
 
-def _tells_of_an_end(message: str) -> bool:
+def tells_of_an_end(message: str) -> bool:
     """Say whether a pod's message is about a container that ran; a new pod's first messages tell nothing of the old."""
     return message.startswith(("container ", "CrashLoopBackOff"))
 
@@ -79,7 +63,7 @@ class StatusHistory:
         self._oldest_pod: float | None = None
         self._revisions: list[str] = []
         self._outdated: set[str] = set()
-        self._has_ended = False
+        self._ended: set[str] = set()
         self._first_seen: dict[str, float] = {}
 
     def observe(self, status: WorkloadStatus, now: float) -> None:
@@ -87,9 +71,9 @@ class StatusHistory:
         self.began = now if self.began is None else self.began
         self.now = now
         self.ever_running = self.ever_running or status.phase == RUNNING
-        of_pods = [f"{pod.name}: {text}" for pod in status.pods for text in pod.messages if _tells_of_an_end(text)]
+        of_pods = [f"{pod.name}: {text}" for pod in status.pods for text in pod.messages if tells_of_an_end(text)]
         self.last_messages = (*status.messages, *of_pods) or self.last_messages
-        self._has_ended = self._has_ended or bool(of_pods)
+        self._ended |= {pod.handle for pod in status.pods if pod.last_words or any(map(tells_of_an_end, pod.messages))}
         ends = [LastWords(pod.name, pod.role, pod.last_words) for pod in status.pods if pod.last_words]
         self.last_words = tuple(dict.fromkeys((*ends, *self.last_words)))[:_LAST_WORDS_KEPT]
         self._observe_revision(status)
@@ -121,7 +105,7 @@ class StatusHistory:
     def recreations(self, status: WorkloadStatus) -> int:
         """Return how often a group of pods was recreated: by the pods seen, the controller's events, or the starts.
 
-        Pods that had to make room or lost their machine did not end by themselves, so they do not count.
+        Pods that had to make room, lost their machine or were deleted did not end by themselves, so they do not count.
         """
         by_pod = max((len(seen) - 1 for seen in self._incarnations.values()), default=0)
         if self._oldest_pod is None and status.phase != FAILED:
@@ -143,10 +127,11 @@ class StatusHistory:
                 starts[(event.object, event.message)] += 1
             elif event.reason.startswith(_DISPLACED):
                 displaced[event.object] += 1
-        if self._revisions and not (self.last_words or self._has_ended):
-            # A roll-out recreates groups too, and its controller says so: where kubelets tell of ends, one has to.
-            return 0
         recreated = max(by_pod, *told.values(), max(starts.values(), default=1) - 1)
+        if self._revisions:
+            # A roll-out recreates groups too, and so does whoever deletes a pod: where kubelets tell of ends, one has
+            # to each time.
+            recreated = min(recreated, len(self._ended))
         return max(recreated - max(displaced.values(), default=0), 0)
 
     def is_relevant(self, event: PlatformEvent, status: WorkloadStatus, current_pods_only: bool) -> bool:
@@ -165,6 +150,10 @@ class StatusHistory:
         known = [moment for moment in (seconds_of(pod.created) for pod in namesakes) if moment is not None]
         oldest = max(known) if known else self._oldest_pod
         return oldest is None or time >= oldest - _CLOCK_TOLERANCE_SECONDS
+
+    def was_gone_before(self, event: PlatformEvent) -> bool:
+        """Say whether an event is about a pod that no look has met."""
+        return bool(event.handle) and not any(event.handle in seen for seen in self._incarnations.values())
 
     def seconds_seen(self, cause: str) -> float:
         """Return for how many seconds without a break ``cause`` has been seen, counting from the first call."""

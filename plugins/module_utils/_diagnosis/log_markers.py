@@ -12,13 +12,16 @@ import functools
 import re
 from dataclasses import dataclass
 
+# The step after which a rank waits for all others, and the one after which it has found them.
+RANKS_STARTED = "ranks_started"
+RANKS_CONNECTED = "ranks_connected"
 # The step after which the leader answers.
 READY = "server_ready"
 # The steps of a start in their order, and the line of vLLM 0.12 to 0.33 that says so (loosely: the texts change).
 _STEPS = (
     ("engine_configured", r"Initializing a V1 LLM engine|headless multiproc executor, with head node address"),
-    ("ranks_started", r"world_size=\d+ rank=\d+ local_rank=\d+"),
-    ("ranks_connected", r"rank \d+ in world size \d+ is assigned as"),
+    (RANKS_STARTED, r"world_size=\d+ rank=\d+ local_rank=\d+"),
+    (RANKS_CONNECTED, r"rank \d+ in world size \d+ is assigned as"),
     ("weights_loading", r"Starting to load model"),
     ("weights_loaded", r"Loading weights took [\d.]+ seconds|Model loading took [\d.]+"),
     ("cache_allocated", r"GPU KV cache size: [\d,]+ tokens|CPU KV cache size|Available KV cache memory"),
@@ -49,6 +52,14 @@ def read_markers(text: str) -> list[Marker]:
             if pattern.search(line):
                 found[step] = line
     return [Marker(step, found[step]) for step, _pattern in _STEPS if step in found]
+
+
+def reached(text: str) -> set[str]:
+    """Return the steps that a start has behind it, also those whose own lines this version words in another way."""
+    told = {marker.step for marker in read_markers(text)}
+    steps = [step for step, _pattern in _STEPS]
+    last = max((at for at, step in enumerate(steps) if step in told), default=-1)
+    return set(steps[: last + 1])
 
 
 @functools.lru_cache(maxsize=1)

@@ -252,10 +252,28 @@ LOG_RULES = (
     LogRule(
         "shared_memory_too_small",
         r"Insufficient space in /dev/shm|No space left on device: '?/dev/shm|shm_open.*No space left|"
-        r"error while creating shared memory segment",
-        "`Insufficient space in /dev/shm for shared-memory allocation`",
+        r"error while creating shared memory segment|\bBus error\b|died unexpectedly \(exit code: -7\)|"
+        r"Failed core proc\(s\): \{[^}]*: -7\b",
+        "`Insufficient space in /dev/shm for shared-memory allocation`, or a process that ended by SIGBUS (`exit code: "
+        "-7`, `Bus error`)",
         "Kubernetes gives a pod 64 MiB of /dev/shm: `vllm_workload` always asks for more; a hand-made workload needs "
         "`largeShmRequest`, or an emptyDir of medium Memory there.",
+    ),
+    LogRule(
+        "worker_killed",
+        r"died unexpectedly \(exit code: -9\)|Failed core proc\(s\): \{[^}]*: -9\b",
+        "`Worker proc ... died unexpectedly (exit code: -9)`: one of the pod's processes was killed (SIGKILL)",
+        "Nearly always by the kernel, for memory: raise `resources.memory_limit` (what lies in /dev/shm counts too), "
+        "or set `resources.memory_request` where the machine itself ran out of it.",
+        passing=True,
+    ),
+    LogRule(
+        "disk_full",
+        r"^(?!.*(/dev/shm|shm_open)).*(No space left on device|Disk quota exceeded)",
+        "`OSError: [Errno 28] No space left on device`",
+        "The disk below that path is full: HOME and the caches lie in `scratch_size` of the machine's disk, models on "
+        "their volume.",
+        passing=True,
     ),
     # Identity and caches.
     LogRule(
@@ -263,6 +281,13 @@ LOG_RULES = (
         r"Permission denied: '(/\.\w+|~|/root|/home/)",
         "`Permission denied: '/.cache'`: HOME is / for a UID without a passwd entry",
         "Set HOME and VLLM_CACHE_ROOT to a private writable folder; `vllm_workload` does.",
+    ),
+    LogRule(
+        "read_only_file_system",
+        r"Read-only file system",
+        "`OSError: [Errno 30] Read-only file system: '...'`",
+        "Something is written to a volume that is mounted read-only: point what writes there (a cache, HF_HOME, a "
+        "download) to the scratch folder, or mount the volume with `volumes[].read_only: false`.",
     ),
     LogRule(
         "uid_without_name",
@@ -302,11 +327,11 @@ LOG_RULES = (
     ),
     LogRule(
         "leader_no_route",
-        r"errno: (113 - No route to host|101 - Network is unreachable)",
-        "`errno: 113 - No route to host` (only the address in parentheses is right)",
-        "The leader's address cannot be reached: a network policy, a wrong `--master-addr`, or (on the leader "
-        "itself) an "
-        "address that is not its own.",
+        r"errno: (113 - No route to host|101 - Network is unreachable|110 - Connection timed out)",
+        "`errno: 113 - No route to host` (only the address in parentheses is right); `110 - Connection timed out` "
+        "where a firewall drops what is sent",
+        "The leader's address cannot be reached: a network policy or firewall between the pods, a wrong "
+        "`--master-addr`, or (on the leader itself) an address that is not its own.",
         passing=True,
     ),
     LogRule(
@@ -370,6 +395,13 @@ LOG_RULES = (
         "the replica together.",
         consequence=True,
         passing=True,
+    ),
+    LogRule(
+        "path_not_permitted",
+        r"PermissionError: \[Errno 13\] Permission denied: '",
+        "`PermissionError: ... Permission denied: '/...'` for a path that is no file of the model",
+        "The serving UID may not read or write there: check owner and mode of that path, and `run_as`.",
+        consequence=True,
     ),
     LogRule(
         "worker_died",

@@ -12,11 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.history import (
-    StatusHistory,
-    pod_of,
-    seconds_of,
-)
+from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.history import StatusHistory, pod_of
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     CREATING,
     FAILED,
@@ -26,6 +22,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     PlatformEvent,
     WorkloadStatus,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._results.times import seconds_of
 
 # Long enough for every text of a kubelet that names its cause, short enough for a terminal.
 EVIDENCE_CHARACTERS = 400
@@ -72,12 +69,14 @@ def text_sign(
     unless: str | None = None,
     settled_by: tuple[str, ...] = (),
     current_pods_only: bool = True,
+    watched_pods_only: bool = False,
     not_while_running: bool = False,
 ) -> Look:
     """Make a look for ``pattern`` in ``reason: message`` of every event, and in what the platform and the pods say.
 
     ``definitive`` marks the texts that never get better by waiting; ``unless`` leaves texts to another rule;
-    a later event of the same pod with a reason in ``settled_by`` says that it got better.
+    a later event of the same pod with a reason in ``settled_by`` says that it got better. ``watched_pods_only`` leaves
+    out what befell pods that had been replaced before the first look: their successors may be well.
     """
 
     def matches(text: str) -> bool:
@@ -91,6 +90,7 @@ def text_sign(
         for event in status.events:
             text = f"{event.reason}: {event.message}"
             relevant = matches(text) and history.is_relevant(event, status, current_pods_only)
+            relevant = relevant and not (watched_pods_only and history.was_gone_before(event))
             if relevant and not _is_settled(event, status, settled_by):
                 texts.append((pod_of(event), text))
         return _merged(texts, definitive)
@@ -99,8 +99,9 @@ def text_sign(
 
 
 def _found(pattern: str | None, text: str) -> bool:
-    """Say whether the pattern occurs, whatever the case; compiled at first use, since most runs judge nothing."""
-    return pattern is not None and re.search(pattern, text, re.IGNORECASE) is not None
+    """Say whether the pattern occurs, whatever the case, and over several lines, as the output of a mount has;
+    compiled at first use, since most runs judge nothing."""
+    return pattern is not None and re.search(pattern, text, re.IGNORECASE | re.DOTALL) is not None
 
 
 def _is_settled(event: PlatformEvent, status: WorkloadStatus, settled_by: tuple[str, ...]) -> bool:

@@ -27,6 +27,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift
     readable,
     with_fields,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.lost_machines import LostMachines
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.outcome import Outcome
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.watch import Watcher
 from ansible_collections.gpuops.inference.plugins.module_utils._options.workload import WorkloadOptions
@@ -64,7 +65,8 @@ class Reconciler:
         self._platform = platform
         self._host = host
         self._options = options
-        self._watcher = Watcher(platform, host)
+        lost = LostMachines(platform, options.force_lost_machines, self._note_release)
+        self._watcher = Watcher(platform, host, lost)
         self.outcome = Outcome()
 
     def present(self, spec: WorkloadSpec) -> None:
@@ -333,6 +335,11 @@ class Reconciler:
             collection_version=COLLECTION_VERSION,
         )
 
+    def _note_release(self, finding: Finding) -> None:
+        """Tell of a pod that was deleted because its machine is lost."""
+        self.outcome.changed = True
+        self.outcome.findings.append(finding)
+
     def _wait_until_gone(self, live: LiveWorkload) -> None:
         """Wait until a deleted workload's name is free."""
         waited = self._watcher.wait_until_gone(live, self._options.delete_timeout)
@@ -348,7 +355,7 @@ class Reconciler:
             live, self._options.schedule_timeout, self._options.start_timeout, pods, replaced
         )
         outcome.timings.update(waited.seconds)
-        outcome.findings += waited.findings
+        outcome.findings += [finding for finding in waited.findings if finding not in outcome.findings]
         if waited.status is not None:
             outcome.status = waited.status
             outcome.live = dataclasses.replace(live, phase=waited.status.phase)

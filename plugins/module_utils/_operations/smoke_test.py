@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The smoke test: pods and ranks (L0), model list (L1), a deterministic completion with a time limit (L2).
+"""The smoke test: pods and ranks (L0), model list (L1), a deterministic completion with a time limit (L2), GPUs (L4).
 
 A health check alone is never proof: vLLM's /health is 200 in at least four broken states.
 
@@ -10,11 +10,19 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
 
+from ansible_collections.gpuops.inference.plugins.module_utils._operations import smoke_gpus
 from ansible_collections.gpuops.inference.plugins.module_utils._operations import smoke_levels as levels
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.engine_layout import read_engine
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.gpu_figures import PodGpus, read_gpus
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.leader_requests import (
+    LeaderRequest,
+    LeaderRequests,
+    Outcomes,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.looks import Looks
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.smoke_causes import explained
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.smoke_verdict import (
     FAILED,
     LEVELS,
@@ -27,7 +35,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.smoke
     SmokeVerdict,
     WorldSize,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.watch import Watcher
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.watch import Watcher, running_pods
 from ansible_collections.gpuops.inference.plugins.module_utils._options.smoke_test import SmokeTestOptions
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     DEGRADED,
@@ -39,10 +47,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     Platform,
     Unreachable,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._results.error import (
-    GpuopsError,
-    InterruptedByParent,
-)
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import (
     ERROR,
     INFO,
@@ -52,9 +57,6 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.finding 
     most_severe_first,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
-
-# What came of a request to the leaders: of each that was asked, its answer or why there is none.
-Outcomes = list[HttpAnswer | Unreachable]
 
 # Seconds for the engine to say how many ranks it has: it answers from memory.
 _WORLD_SIZE_LIMIT = 10.0
@@ -98,6 +100,10 @@ class _SmokeTest:
         self._answer: Answer | None = None
         self._proven = 0
         self._is_by_leader = False
+        self._gpus: list[PodGpus] = []
+        self._looks = Looks(platform, host, options.looks_in_check_mode)
+        # What L0 alone would ask the engine is worth no look.
+        self._leaders = LeaderRequests(platform, live, self._looks if "L1" in self._asked else None)
 
     def run(self) -> SmokeVerdict:
         """Go through the levels that were asked for."""
@@ -115,11 +121,13 @@ class _SmokeTest:
         world_size = self._world_size(results.get("L1"))
         if "L2" in self._asked:
             results["L2"] = self._timed("L2", lambda: self._completion_level(results["L1"]))
+        if "L4" in self._asked:
+            results["L4"] = self._timed("L4", self._gpu_level)
         results["L0"] = self._pod_level(pod_findings, world_size, pods_seconds)
         self._note_unproven_replicas()
         return SmokeVerdict(
             levels=tuple(results[level] for level in self._asked),
-            findings=most_severe_first(self._findings),
+            findings=most_severe_first([*self._status.unseen, *self._findings]),
             world_size=world_size,
             pods=self._status.pods,
             pods_expected=expected,
@@ -128,6 +136,9 @@ class _SmokeTest:
             endpoint=self._status.endpoint,
             models=self._models,
             answer=self._answer,
+            gpus=tuple(self._gpus),
+            looks=self._looks.started,
+            not_looked_at=tuple(self._looks.not_looked_at),
         )
 
     def _pod_level(self, pod_findings: list[Finding], world_size: WorldSize, seconds: float) -> LevelResult:
@@ -205,6 +216,20 @@ class _SmokeTest:
         )
         return PASSED, f"answered in {self._answer.seconds:.2f} s, and again in {self._answer.second_seconds:.2f} s."
 
+    def _gpu_level(self) -> tuple[str, str]:
+        pods = running_pods(self._status)
+        if not pods:
+            return SKIPPED, "no pod runs."
+        self._say(f"L4: looking at the GPUs of {len(pods)} pods")
+        self._gpus = read_gpus(self._platform, self._host, self._live, pods)
+        found = smoke_gpus.gpu_findings(self._gpus, self._layout, self._live.name)
+        self._findings += found
+        wrong = errors_of(found)
+        if wrong:
+            return FAILED, wrong[0].evidence
+        unknown = [finding for finding in found if finding.cause in smoke_gpus.NOT_KNOWN]
+        return (UNKNOWN, unknown[0].evidence) if unknown else (PASSED, smoke_gpus.in_words(self._gpus))
+
     def _judged(self, answers: Outcomes, path: str) -> bool:
         """Count the replicas that completed and keep what is wrong about the others; say whether nothing is."""
         problems = [
@@ -214,7 +239,7 @@ class _SmokeTest:
             for answer in answers
         ]
         found = [problem for problem in problems if problem is not None]
-        self._findings += found
+        self._findings += explained(self._platform, self._live, found)
         self._proven += len(answers) - len(found)
         return not errors_of(found)
 
@@ -227,10 +252,12 @@ class _SmokeTest:
     def _ask_completion(self, path: str, model: str) -> Outcomes:
         self._say(f"L2: asking {model} for a completion")
         body = levels.completion_request(path, model, self._options.prompt, self._options.max_tokens)
-        return self._ask("POST", path, body, self._options.time_limit)
+        request = LeaderRequest("POST", path, body, self._options.time_limit)
+        return self._ask(request, [request])
 
     def _ask_until_routed(self) -> Outcomes | Unreachable:
         """Ask for the model list; while the route to the leader is not there yet, again for ``route_limit`` seconds."""
+        models = LeaderRequest("GET", levels.MODELS_PATH, None, self._options.time_limit)
         seen: list[Outcomes | Unreachable] = []
 
         def observe() -> Outcomes | Unreachable:
@@ -238,7 +265,7 @@ class _SmokeTest:
             if seen and isinstance(seen[-1], Unreachable):
                 self._status = self._platform.status(self._live, detail=True)
             try:
-                seen.append(self._ask("GET", levels.MODELS_PATH, None, self._options.time_limit))
+                seen.append(self._ask(models, [self._world_size_request()]))
             except Unreachable as error:
                 seen.append(error)
             return seen[-1]
@@ -251,9 +278,14 @@ class _SmokeTest:
             return f"{self._live.name}: smoke test: L1: {levels.MODELS_PATH}: {told}"
 
         began = self._host.clock()
+
+        def is_final(answers: Outcomes | Unreachable) -> bool:
+            is_over = self._host.clock() - began >= self._options.route_limit
+            return is_over or not _may_come(answers) or self._leaders.is_inside
+
         return Watcher(self._platform, self._host).wait(
             observe,
-            lambda answers: not _may_come(answers) or self._host.clock() - began >= self._options.route_limit,
+            is_final,
             lambda answers, seconds: None,
             describe,
             self._options.route_limit + self._options.time_limit,
@@ -266,30 +298,26 @@ class _SmokeTest:
         if model_level is not None and model_level.status != PASSED:
             return WorldSize(None, "not asked: L1 did not pass")
         try:
-            answers = self._ask("GET", levels.WORLD_SIZE_PATH, None, min(_WORLD_SIZE_LIMIT, self._options.time_limit))
+            answers = self._ask(self._world_size_request())
         except Unreachable as error:
             return WorldSize(None, error.reason)
         return levels.read_world_size(_answered(answers))
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None, time_limit: float) -> Outcomes:
-        """Send one request to the leaders; at least one answered. A refusal of the collection itself (a token over
-        http) is like no answer."""
+    def _world_size_request(self) -> LeaderRequest:
+        limit = min(_WORLD_SIZE_LIMIT, self._options.time_limit)
+        return LeaderRequest("GET", levels.WORLD_SIZE_PATH, None, limit)
+
+    def _ask(self, request: LeaderRequest, following: Sequence[LeaderRequest] = ()) -> Outcomes:
+        """Send one request to the leaders; at least one answered."""
         self._host.alive()
-        try:
-            outcomes = list(self._platform.request_leaders(self._live, self._status, method, path, body, time_limit))
-        except InterruptedByParent:
-            raise
-        except GpuopsError as error:
-            raise Unreachable(
-                error.message, errors_of(error.findings)[0].cause if errors_of(error.findings) else "endpoint_refused"
-            ) from error
+        outcomes = self._leaders.ask(self._status, request, following)
         self._is_by_leader = any(outcome.leader for outcome in outcomes)
         return outcomes
 
     def _not_reached(self, error: Unreachable, path: str) -> tuple[str, str]:
         """Judge a level for which no leader answered."""
         finding = self._not_answered(error, path)
-        self._findings.append(finding)
+        self._findings += explained(self._platform, self._live, [finding])
         return (UNKNOWN if error.cause == NOT_REACHABLE_FROM_HERE else FAILED), finding.evidence
 
     def _not_answered(self, error: Unreachable, path: str) -> Finding:

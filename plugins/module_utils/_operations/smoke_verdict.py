@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.gpu_figures import PodGpus
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import Endpoint, PodStatus
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding, most_severe_first
 
@@ -21,7 +22,7 @@ SKIPPED = "skipped"
 # From the best to the worst; a level that was skipped was asked for and proves nothing.
 _BAD_FIRST = (FAILED, UNKNOWN, SKIPPED, PASSED)
 
-LEVELS = {"L0": "pods and ranks", "L1": "model list", "L2": "completion"}
+LEVELS = {"L0": "pods and ranks", "L1": "model list", "L2": "completion", "L4": "GPU memory"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class SmokeVerdict:
-    """What the smoke test says. ``replicas_proven`` of ``replicas`` answered the last request that was sent."""
+    """What the smoke test says. ``replicas_proven`` of ``replicas`` answered the last request that was sent.
+
+    ``gpus`` are those that the pods see; ``looks`` were started inside the cluster, and ``not_looked_at`` is what check
+    mode left out.
+    """
 
     levels: tuple[LevelResult, ...]
     findings: list[Finding]
@@ -101,6 +106,9 @@ class SmokeVerdict:
     endpoint: Endpoint | None = None
     models: tuple[ServedModel, ...] = ()
     answer: Answer | None = None
+    gpus: tuple[PodGpus, ...] = ()
+    looks: int = 0
+    not_looked_at: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -121,5 +129,8 @@ class SmokeVerdict:
             "endpoint": self.endpoint.url if self.endpoint else None,
             "models": [{"name": model.name, "max_model_len": model.max_model_len} for model in self.models],
             "answer": self.answer.as_dict() if self.answer else None,
+            "gpus": [row for figure in self.gpus for row in figure.rows()],
+            "looks": self.looks,
+            "not_looked_at": list(self.not_looked_at),
             "timings": {level.level: round(level.seconds, 2) for level in self.levels},
         }

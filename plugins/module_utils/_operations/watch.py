@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""All waiting: until a state is reached, or known to be out of reach, or a time limit is over.
+"""Waiting for the states of workloads: running, stopped, gone.
 
 For internal use of this collection only: may change without notice.
 """
@@ -10,12 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.history import StatusHistory, pod_of
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.log_rules import diagnose_log
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.rules import diagnose, promoted
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.signs import sentence, shortened
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.lost_machines import (
+    EndingPods,
+    LostMachines,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.pod_logs import (
+    LOG_LINES,
+    LOGS_READ,
+    PodLogs,
+    is_out_of_reach,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.waiting import Waiter
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     DEGRADED,
     FAILED,
@@ -24,7 +34,6 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     STOPPED,
     LiveWorkload,
     Platform,
-    PlatformUnreachable,
     PodStatus,
     WorkloadStatus,
 )
@@ -38,23 +47,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.finding 
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
-T = TypeVar("T")
-
-# Seconds between two polls: 3 % of the time since the last change, so that polling adds at most 2 s to a start that
-# takes a minute, and within these bounds: no burden at first, and never more than 2.5 s late, however long it takes.
-SHORTEST_INTERVAL = 1.0
-LONGEST_INTERVAL = 2.5
-INTERVAL_SHARE = 0.03
 # Seconds between two looks that cost requests, however much news there is: a busy namespace always has some.
 _REQUEST_INTERVAL = 0.5
 # A workload that is scaled up from zero is still reported as stopped for a moment.
 _STOPPED_GRACE = 60.0
 # Phase running comes from the same pods that are listed; the two lists agree within seconds.
 _PODS_GRACE = 120.0
-# Pods whose logs are read after a failed start: the leader and some followers tell the cause, the rest repeats it.
-_LOGS_READ = 4
-# Lines read of each: a failed start of vLLM writes some hundred.
-_LOG_LINES = 2000
 # A platform that was told to replace pods makes the first new one within seconds.
 _REPLACEMENT_GRACE = 60.0
 
@@ -78,81 +76,13 @@ def said(status: WorkloadStatus) -> list[str]:
     return [*status.messages, *(f"{pod.name}: {text}" for pod in status.pods for text in pod.messages)]
 
 
-class Watcher:
-    """Looks at a platform, at its news or with back-off, says what it sees, and knows when to stop."""
+class Watcher(Waiter):
+    """Waits for states of workloads."""
 
-    def __init__(self, platform: Platform, host: Host) -> None:
+    def __init__(self, platform: Platform, host: Host, lost: LostMachines | None = None) -> None:
+        super().__init__(platform, host)
         self._platform = platform
-        self._host = host
-
-    def wait(
-        self,
-        observe: Callable[[], T],
-        done: Callable[[T], bool],
-        failure: Callable[[T, float], Finding | None],
-        describe: Callable[[T], str],
-        limit_seconds: float,
-        what: str,
-        explain: Callable[[T], list[Finding]] = lambda state: [],
-        live: LiveWorkload | None = None,
-        rest: float = 0.0,
-    ) -> T:
-        """Look with ``observe`` until its state is ``done`` and return that state.
-
-        ``failure`` gets the state and the seconds waited, and returns the finding that makes waiting useless;
-        ``describe`` is the progress line; ``what`` completes "gave up waiting until ..."; ``explain`` gives the
-        findings that explain a state (asked only when the wait fails). With ``live`` the next look comes as soon as
-        the platform has news about that workload, but not within ``rest`` seconds, otherwise when the interval is over.
-        Raises ``GpuopsError`` with them on failure and when ``limit_seconds`` are over; its message says what was seen
-        last.
-        """
-        began = changed = self._host.clock()
-        last_text = ""
-        while True:
-            self._host.alive()
-            left = limit_seconds - (self._host.clock() - began)
-            try:
-                with self._platform.within(max(left, 0.0)):
-                    state = observe()
-            except PlatformUnreachable as unreachable:
-                self._wait_out(unreachable, began + limit_seconds, what)
-                continue
-            now = self._host.clock()
-            text = self._host.redactor.text(describe(state))
-            if text != last_text:
-                last_text, changed = text, now
-            self._host.progress.say(text)
-            if done(state):
-                return state
-            finding = failure(state, now - began)
-            if finding is not None:
-                findings = _together([finding], explain(state))
-                seen = _last_seen(text, findings)
-                raise GpuopsError(
-                    f"Gave up waiting until {what} after {now - began:.0f} s: {finding.sentence()} Last seen: {seen}.",
-                    findings,
-                )
-            left = limit_seconds - (now - began)
-            if left <= 0:
-                raise _limit_error(what, limit_seconds, text, explain(state))
-            interval = min(max((now - changed) * INTERVAL_SHARE, SHORTEST_INTERVAL), LONGEST_INTERVAL)
-            if live is None:
-                self._host.sleep(min(interval, left))
-            else:
-                self._platform.await_news(live, min(interval, left))
-                early = min(rest, left) - (self._host.clock() - now)
-                if early > 0:
-                    self._host.sleep(early)
-
-    def _wait_out(self, unreachable: PlatformUnreachable, end: float, what: str) -> None:
-        """Go on where the platform does not answer: what was begun goes on without it. Raises at the limit."""
-        left = end - self._host.clock()
-        if left <= 0:
-            raise GpuopsError(
-                f"Gave up waiting until {what}: {unreachable.message}", unreachable.findings
-            ) from unreachable
-        self._host.progress.say(f"{what}? {unreachable.message}")
-        self._host.sleep(min(LONGEST_INTERVAL, left))
+        self._lost = lost or LostMachines(platform, False, lambda finding: None)
 
     def wait_until_running(
         self,
@@ -168,53 +98,75 @@ class Watcher:
         Pods with the handles ``replaced`` are about to go: their trouble does not count. Raises ``GpuopsError`` with
         the cause as soon as the start is hopeless, and when a budget is spent.
         """
-        start = _Start(live.name, schedule_timeout, start_timeout, expected_pods, replaced)
+        logs = PodLogs(self._platform, live)
+        start = _Start(live.name, schedule_timeout, start_timeout, expected_pods, replaced, logs)
 
         def observe() -> WorkloadStatus:
             status = self._platform.status(live, detail=True)
-            start.observe(status, self._host.clock())
+            start.keep(self._lost.settle(live, start.observe(status, self._host.clock())))
             return status
 
-        status = self.wait(
-            observe,
-            start.done,
-            start.failure,
-            start.describe,
-            schedule_timeout + start_timeout,
-            f"{live.name} is running",
-            lambda status: start.explain(status) + self._told_by_logs(live, status),
-            live,
-        )
+        try:
+            status = self.wait(
+                observe,
+                start.done,
+                start.failure,
+                start.describe,
+                schedule_timeout + start_timeout,
+                f"{live.name} is running",
+                lambda status: start.explain(status) + self._told_by_logs(live, status),
+                self._news(live),
+            )
+        except GpuopsError as error:
+            error.findings += start.unseen
+            raise
         seconds = {"queue": round(start.queue_seconds, 1), "start": round(start.start_seconds, 1)}
-        return Waited(status, seconds, tuple(start.met.values()))
+        return Waited(status, seconds, (*start.met.values(), *start.unseen))
 
     def wait_until_stopped(self, live: LiveWorkload, limit: float) -> Waited:
         """Wait until no pod of a stopped workload is left. ``limit`` is in seconds."""
         began = self._host.clock()
+        ending = EndingPods(self._platform, self._host, live, self._lost)
+
+        def observe() -> WorkloadStatus:
+            status = self._platform.status(live)
+            ending.take(status)
+            return status
+
         status = self.wait(
-            lambda: self._platform.status(live),
+            observe,
             lambda status: not status.pods,
-            lambda status, seconds: None,
-            lambda status: f"{live.name}: stopping: {len(status.pods)} pods left",
+            lambda status, seconds: ending.failure(),
+            lambda status: f"{live.name}: stopping: {len(status.pods)} pods left{ending.remark()}",
             limit,
             f"{live.name} is stopped",
-            live=live,
-            rest=_REQUEST_INTERVAL,
+            lambda status: ending.explain(),
+            self._news(live),
+            _REQUEST_INTERVAL,
         )
         return Waited(status, {"stop": round(self._host.clock() - began, 1)})
 
     def wait_until_gone(self, live: LiveWorkload, limit: float) -> Waited:
         """Wait until the workload is gone and its name free. ``limit`` is in seconds."""
         began = self._host.clock()
+        ending = EndingPods(self._platform, self._host, live, self._lost)
+
+        def observe() -> bool:
+            gone = self._platform.gone(live)
+            if not gone:
+                ending.ask()
+            return gone
 
         def explain(gone: bool) -> list[Finding]:
             try:
                 status = self._platform.status(live, detail=True)
             except GpuopsError as error:
                 return list(error.findings)
+            ending.take(status)
             remaining = ", ".join(f"{pod.name} ({pod.phase})" for pod in status.pods) or "no pods"
             messages = f"; {shortened('; '.join(said(status)))}" if said(status) else ""
             return [
+                *ending.explain(),
                 Finding(
                     ERROR,
                     "deletion_stuck",
@@ -223,28 +175,36 @@ class Watcher:
                     "longer, "
                     "or ask the cluster's administrator.",
                     live.name,
-                )
+                ),
             ]
 
+        def describe(gone: bool) -> str:
+            return f"{live.name}: gone" if gone else f"{live.name}: deleting, its name is still in use{ending.remark()}"
+
         self.wait(
-            lambda: self._platform.gone(live),
+            observe,
             lambda gone: gone,
-            lambda gone, seconds: None,
-            lambda gone: f"{live.name}: gone" if gone else f"{live.name}: deleting, its name is still in use",
+            lambda gone, seconds: ending.failure(),
+            describe,
             limit,
             f"{live.name} is gone",
             explain,
-            live,
+            self._news(live),
             _REQUEST_INTERVAL,
         )
         return Waited(None, {"delete": round(self._host.clock() - began, 1)})
 
+    def _news(self, live: LiveWorkload) -> Callable[[float], None]:
+        """Return what waits for news about a workload, for so many seconds at most."""
+        return lambda seconds: self._platform.await_news(live, seconds)
+
     def _told_by_logs(self, live: LiveWorkload, status: WorkloadStatus) -> list[Finding]:
         """Return the causes that the pods' logs tell, where the platform has logs: the leader's first."""
         findings: list[Finding] = []
-        for pod in sorted(status.pods, key=lambda pod: pod.role != "leader")[:_LOGS_READ]:
+        pods = [pod for pod in status.pods if not is_out_of_reach(pod)]
+        for pod in sorted(pods, key=lambda pod: pod.role != "leader")[:LOGS_READ]:
             try:
-                text = self._platform.log(live, pod, _LOG_LINES)
+                text = self._platform.log(live, pod, LOG_LINES)
             except GpuopsError:
                 continue
             findings += [
@@ -262,17 +222,19 @@ class _Start:
     start_timeout: float
     expected_pods: int | None
     replaced: frozenset[str]
+    logs: PodLogs
     queue_seconds: float = 0.0
     start_seconds: float = 0.0
     met: dict[str, Finding] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    unseen: tuple[Finding, ...] = ()
     _history: StatusHistory = field(default_factory=StatusHistory)
-    _findings: list[Finding] = field(default_factory=list)
     _was_scheduled: bool = False
     _last: float | None = None
     _running_since: float | None = None
     _replaced_names: set[str] = field(default_factory=set)
 
-    def observe(self, status: WorkloadStatus, now: float) -> None:
+    def observe(self, status: WorkloadStatus, now: float) -> list[Finding]:
         """Take in a status: charge the time since the last one to the budget that was running, and diagnose."""
         passed = 0.0 if self._last is None else now - self._last
         if self._was_scheduled:
@@ -280,16 +242,21 @@ class _Start:
         else:
             self.queue_seconds += passed
         self._last = now
+        self.unseen = status.unseen
         self._was_scheduled = self._scheduled(status)
         is_rolling = any(pod.handle in self.replaced for pod in status.pods)
         if status.phase != RUNNING or is_rolling:
             self._running_since = None
         elif self._running_since is None:
             self._running_since = now
-        judged = self._without_replaced(status)
+        judged = self.logs.with_ends(self._without_replaced(status))
         self._history.observe(judged, now)
-        self._findings = diagnose(judged, self._history)
-        for finding in self._findings:
+        return most_severe_first([*diagnose(judged, self._history), *self.logs.of_stall(judged, now)])
+
+    def keep(self, findings: list[Finding]) -> None:
+        """Take over what a status means."""
+        self.findings = findings
+        for finding in findings:
             if finding.severity == WARNING:
                 self.met[finding.cause] = finding
 
@@ -323,7 +290,7 @@ class _Start:
         """Return why waiting on is useless, or ``None``."""
         if self._is_outdated(status) and seconds < _REPLACEMENT_GRACE:
             return None
-        hopeless = errors_of(self._findings)
+        hopeless = errors_of(self.findings)
         if hopeless:
             return _about(hopeless[0], self.name)
         if status.deleted:
@@ -362,11 +329,11 @@ class _Start:
 
     def explain(self, status: WorkloadStatus) -> list[Finding]:
         """Return the findings of the last look, as the explanation of a wait that is over."""
-        told = {finding.evidence for finding in self._findings}
+        told = {finding.evidence for finding in self.findings}
         warnings = [event for event in status.events if event.kind == "Warning"]
         texts = dict.fromkeys(shortened(f"{event.reason}: {event.message}") for event in warnings)
         unexplained = [] if told else [Finding("info", "platform_event", text, "", self.name) for text in texts]
-        return promoted(self._findings) + unexplained[:3]
+        return promoted(self.findings) + unexplained[:3]
 
     def describe(self, status: WorkloadStatus) -> str:
         """Return the progress line: ``initializing: 1/2 pods running, leader loading``."""
@@ -377,7 +344,7 @@ class _Start:
         leaders = [pod for pod in running_pods(status) if pod.role == "leader"]
         if status.phase == INITIALIZING and leaders:
             parts.append("leader loading")
-        notable = [finding for finding in self._findings if finding.severity in (ERROR, WARNING)]
+        notable = [finding for finding in self.findings if finding.severity in (ERROR, WARNING)]
         if notable:
             parts.append(f"{notable[0].cause}: {shortened(notable[0].evidence, 160)}")
         elif said(status) and status.phase != RUNNING:
@@ -388,7 +355,7 @@ class _Start:
 
     def _over(self, status: WorkloadStatus, budget: str, seconds: float, fact: str) -> Finding:
         """Return the finding on a spent budget, with the best explanation there is."""
-        explanations = promoted(self._findings)
+        explanations = promoted(self.findings)
         because = f" {_about(explanations[0], self.name).sentence()}" if explanations else ""
         if not explanations and said(status):
             because = f" The platform says: {sentence(shortened('; '.join(said(status))))}"
@@ -414,27 +381,3 @@ def _about(finding: Finding, name: str) -> Finding:
     if finding.object:
         return finding
     return Finding(finding.severity, finding.cause, finding.evidence, finding.hint, name)
-
-
-def _together(first: list[Finding], others: list[Finding]) -> list[Finding]:
-    """Return the first findings and those of the others that have another cause."""
-    causes = {finding.cause for finding in first}
-    return first + [finding for finding in most_severe_first(others) if finding.cause not in causes]
-
-
-def _last_seen(text: str, findings: list[Finding]) -> str:
-    """Return a progress line without its explanation, which the findings of the same message give in full."""
-    for finding in findings:
-        text = text.split(f", {finding.cause}: ")[0]
-    return text
-
-
-def _limit_error(what: str, limit_seconds: float, text: str, explanations: list[Finding]) -> GpuopsError:
-    """Make the error of a wait whose time is over: what was seen last and the best explanation."""
-    seen = _last_seen(text, explanations)
-    limit = Finding(ERROR, "time_limit", f"not within {limit_seconds:.0f} s; last seen: {seen}.")
-    best = f" {explanations[0].sentence()}" if explanations else ""
-    return GpuopsError(
-        f"Gave up waiting until {what} after {limit_seconds:.0f} s. Last seen: {seen}.{best}",
-        _together([limit], explanations),
-    )

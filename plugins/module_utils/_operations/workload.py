@@ -36,7 +36,7 @@ def apply_workload(params: dict[str, Any], host: Host) -> dict[str, Any]:
     try:
         _reach(reconciler, params, options)
     except GpuopsError as error:
-        error.findings += reconciler.outcome.findings
+        error.findings += [finding for finding in reconciler.outcome.findings if finding not in error.findings]
         error.result = {**_result(params["name"], platform, reconciler.outcome), **error.result}
         raise
     finally:

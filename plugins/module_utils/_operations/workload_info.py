@@ -12,11 +12,21 @@ from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.log_markers import read_markers
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift import differences, readable
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.watch import said
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.gpu_figures import (
+    read_gpus,
+    unseen_findings,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.watch import running_pods, said
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import LiveWorkload, Platform, PodStatus
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
+    LiveWorkload,
+    Platform,
+    PodStatus,
+    WorkloadStatus,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.select import make_platform
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._results.paths import flatten, is_below
 
@@ -31,12 +41,21 @@ def read_workload_info(params: dict[str, Any], host: Host) -> dict[str, Any]:
     search = _compile(params["query"])
     platform = make_platform(read_connection(params), host)
     live = platform.find(params["name"])
-    workloads = [] if live is None else [_describe(platform, live, params["logs"])]
+    workloads: list[dict[str, Any]] = []
+    findings: list[Finding] = []
+    if live is not None:
+        status = platform.status(live)
+        findings += status.unseen
+        workloads.append(_describe(platform, live, status, params["logs"]))
+        if params["gpus"]:
+            figures = read_gpus(platform, host, live, running_pods(status))
+            workloads[0]["gpus"] = [row for figure in figures for row in figure.rows()]
+            findings += unseen_findings(figures, live.name)
     result: dict[str, Any] = {
         "changed": False,
         "target": platform.target().sentence(),
         "workloads": workloads,
-        "findings": [],
+        "findings": [finding.as_dict() for finding in findings],
     }
     if search is not None:
         result["query_result"] = _search(search, params["query"], workloads)
@@ -71,9 +90,8 @@ def _search(compiled: Any, query: str, workloads: list[dict[str, Any]]) -> Any:
         raise OptionError.of("query", f"{query!r} does not fit the result: {text}.", "See jmespath.org.") from error
 
 
-def _describe(platform: Platform, live: LiveWorkload, with_logs: bool) -> dict[str, Any]:
+def _describe(platform: Platform, live: LiveWorkload, status: WorkloadStatus, with_logs: bool) -> dict[str, Any]:
     """Return what is known of a workload."""
-    status = platform.status(live)
     endpoint = status.endpoint or live.endpoint
     return {
         "name": live.name,

@@ -16,6 +16,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.argument
 from ansible_collections.gpuops.inference.plugins.module_utils._options.kubernetes_connection import (
     kubernetes_connection_argument_spec,
     read_kubernetes_connection,
+    read_view_connection,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import (
     Connection,
@@ -80,8 +81,9 @@ def endpoint_argument_spec() -> ArgumentSpec:
 def read_connection(params: Mapping[str, Any]) -> Connection:
     """Return the connection of validated, plain ``params``.
 
-    Only the options of the named platform are looked at: AWX may inject the credentials of the other one too. Raises
-    ``OptionError`` naming the option that is missing, or that says where the workload is in the other platform's words.
+    With Kubernetes the options of Run:ai are not looked at: AWX may inject its credentials too. With Run:ai those of
+    Kubernetes are the way into the cluster that runs the pods. Raises ``OptionError`` naming the option that is
+    missing, or that says where the workload is in the other platform's words.
     """
     platform = params["platform"]
     _check_place(params)
@@ -89,7 +91,7 @@ def read_connection(params: Mapping[str, Any]) -> Connection:
         platform=platform,
         project=params["project"] if platform == RUNAI else None,
         runai=_read_runai(params) if platform == RUNAI else None,
-        kubernetes=read_kubernetes_connection(params) if platform == KUBERNETES else None,
+        kubernetes=read_kubernetes_connection(params) if platform == KUBERNETES else read_view_connection(params),
         endpoint=EndpointConnection(
             token=params.get("endpoint_token"),
             ca_path=params.get("endpoint_ca_path"),

@@ -12,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible.module_utils.basic import env_fallback
@@ -24,10 +25,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.redactio
 # stands in a Secret object. A path may hold ``${HOME}``.
 _CONTENT = re.compile(r"\s*(?:[{\[%]|---)|.*(?:(?<!\$)\{|[\r\n])|[A-Za-z0-9+][A-Za-z0-9+/]{99,}={0,2}$")
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+# Options that say which cluster is meant, or as whom; all others only say how it is reached.
+_MEANS_A_CLUSTER = ("kubeconfig", "context", "host", "api_key", "username", "client_cert")
 
 
 def kubernetes_connection_argument_spec() -> ArgumentSpec:
-    """Return the connection options that only Kubernetes uses."""
+    """Return the options about how the API server of a cluster is reached."""
     return {
         "namespace": {"type": "str"},
         "kubeconfig": {"type": "raw", "fallback": (env_fallback, ["K8S_AUTH_KUBECONFIG"])},
@@ -122,6 +125,16 @@ def read_kubernetes_connection(params: Mapping[str, Any]) -> KubernetesConnectio
         request_timeout=params["kubernetes_request_timeout"],
         force_conflicts=params.get("force_conflicts", False),
     )
+
+
+def read_view_connection(params: Mapping[str, Any]) -> KubernetesConnection | None:
+    """Return the way into the cluster that runs another platform's pods; ``None`` where no option names one.
+
+    Only what was stated leads there: neither the usual file nor the account of the own pod says that it is meant.
+    """
+    if not any(params[option] for option in _MEANS_A_CLUSTER):
+        return None
+    return replace(read_kubernetes_connection(params), only_stated=True)
 
 
 def kubeconfig_secrets(params: Mapping[str, Any]) -> list[str]:

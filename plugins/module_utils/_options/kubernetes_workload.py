@@ -81,6 +81,7 @@ def kubernetes_workload_argument_spec() -> ArgumentSpec:
         "service_monitor": {"type": "bool", "default": False},
         "service_monitor_labels": {"type": "dict", "default": {}},
         "force_conflicts": {"type": "bool", "default": False},
+        "force_lost_machines": {"type": "bool", "default": False},
     }
 
 

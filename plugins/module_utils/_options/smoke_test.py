@@ -30,7 +30,7 @@ DEFAULT_ROUTE_LIMIT = 30.0
 @dataclass(frozen=True)
 class SmokeTestOptions:
     """What to try. ``up_to`` is the last level; ``time_limit`` the seconds one request may take; ``route_limit`` the
-    seconds for which an endpoint that is not there yet is asked again.
+    seconds for which an endpoint that is not there yet is asked again; ``looks_in_check_mode`` allows looks there too.
 
     ``served_names`` and ``expected_pods`` (of all replicas) are judged from what the platform returns where they are
     not given.
@@ -43,17 +43,19 @@ class SmokeTestOptions:
     route_limit: float = DEFAULT_ROUTE_LIMIT
     served_names: tuple[str, ...] = ()
     expected_pods: int | None = None
+    looks_in_check_mode: bool = False
 
 
 def smoke_test_arguments() -> Arguments:
     """Return the arguments of ``vllm_smoke_test``."""
     spec: ArgumentSpec = {
         "name": {"type": "str", "required": True},
-        "up_to": {"type": "str", "choices": ["L0", "L1", "L2"], "default": "L2"},
+        "up_to": {"type": "str", "choices": ["L0", "L1", "L2", "L4"], "default": "L2"},
         "served_names": {"type": "list", "elements": "str", "default": []},
         "prompt": {"type": "str", "default": "Say hello in one word."},
         "max_tokens": {"type": "int", "default": 16, "no_log": False},
         "time_limit": {"type": "int", "default": 60},
+        "looks_in_check_mode": {"type": "bool", "default": False},
         "fail_on": {"type": "str", "choices": ["failed", "unknown", "never"], "default": "failed"},
     }
     spec.update(connection_argument_spec())
@@ -72,4 +74,5 @@ def read_smoke_test(params: Mapping[str, Any]) -> SmokeTestOptions:
         max_tokens=params["max_tokens"],
         time_limit=params["time_limit"],
         served_names=tuple(params["served_names"]),
+        looks_in_check_mode=params["looks_in_check_mode"],
     )

@@ -65,6 +65,7 @@ class WorkloadOptions:
     schedule_timeout: int
     start_timeout: int
     delete_timeout: int
+    force_lost_machines: bool
 
 
 def workload_arguments() -> Arguments:
@@ -212,6 +213,7 @@ def read_options(params: Mapping[str, Any]) -> WorkloadOptions:
         schedule_timeout=params["schedule_timeout"],
         start_timeout=params["start_timeout"],
         delete_timeout=params["delete_timeout"],
+        force_lost_machines=params["force_lost_machines"],
     )
 
 

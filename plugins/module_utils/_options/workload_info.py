@@ -18,6 +18,7 @@ def workload_info_arguments() -> Arguments:
         "name": {"type": "str", "required": True},
         "query": {"type": "str"},
         "logs": {"type": "bool", "default": False},
+        "gpus": {"type": "bool", "default": False},
     }
     spec.update(connection_argument_spec())
     return Arguments(argument_spec=spec)

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look, LookPlace
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.preflight import (
     PreflightCheck,
     PreflightNeeds,
@@ -20,6 +21,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.prefli
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Decision, Plan, PlatformTraits
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import SecretReference
 
 # Phases, the same words on every platform.
 CREATING = "creating"
@@ -171,7 +173,8 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class WorkloadStatus:
-    """A look at a workload at one moment. ``messages`` are the platform's own sentences about why it is not running."""
+    """A look at a workload at one moment. ``messages`` are the platform's own sentences about why it is not running,
+    ``unseen`` says what could not be looked at although the user gave a way to it, and why."""
 
     phase: str
     messages: tuple[str, ...] = ()
@@ -180,6 +183,7 @@ class WorkloadStatus:
     endpoint: Endpoint | None = None
     pods_expected: int | None = None
     deleted: bool = False
+    unseen: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -243,6 +247,52 @@ class HttpAnswer:
     seconds: float
     credential: str = "no token"
     leader: str = ""
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """What a command in a pod left: its exit status and at most 1 MiB of each output."""
+
+    status: int
+    output: str
+    errors: str
+
+
+@dataclass(frozen=True)
+class LookStatus:
+    """A look at one moment. ``status`` tells of its pod what that of a workload tells; ``exit_status`` is ``None``
+    until the command has ended, and where it never ran. ``report`` is what the command left, or after a failure the
+    end of what it printed; ``root_report`` is that of the command that ran before as root."""
+
+    status: WorkloadStatus
+    is_over: bool = False
+    exit_status: int | None = None
+    report: str = ""
+    root_report: str = ""
+
+
+class StartedLook(Protocol):
+    """A look that was started. It ends by its own limits, whatever becomes of who started it."""
+
+    def status(self) -> LookStatus:
+        """Return how it is now."""
+
+    def remove(self) -> None:
+        """Delete it, whether it has ended or not."""
+
+
+@dataclass(frozen=True)
+class LeadersInside:
+    """What a look needs to ask the leaders from inside the cluster.
+
+    ``addresses``: ``host:port`` by pod, of the leaders that are ready; ``others``: why the rest is not asked. ``key``
+    is where the workload's own API key lies; ``place`` is like that of a leader.
+    """
+
+    addresses: Mapping[str, str]
+    others: tuple[Unreachable, ...]
+    place: LookPlace
+    key: SecretReference | None = None
 
 
 class Platform(Protocol):
@@ -312,6 +362,10 @@ class Platform(Protocol):
         """Return the last ``lines`` of a pod's log; where its container was restarted, of the one before. ``None``:
         the platform shows no logs, or none of this pod."""
 
+    def release_lost(self, live: LiveWorkload) -> Sequence[Finding]:
+        """Delete for good the pods of the last status that cannot end because their machine is lost, and return a
+        finding for each. A platform that cannot do that does nothing."""
+
     def preflight(self, needs: PreflightNeeds) -> list[PreflightCheck]:
         """Say whether the platform is ready for such workloads; reads only. Raises where it cannot be reached or does
         not let us in."""
@@ -334,6 +388,25 @@ class Platform(Protocol):
     def layout(self, live: LiveWorkload) -> ReplicaLayout:
         """Return what the pods run, read from the live workload's body (pure)."""
 
+    def execute(
+        self, live: LiveWorkload, pod: PodStatus, command: Sequence[str], time_limit: float
+    ) -> CommandResult | None:
+        """Run a command in a pod's engine container. ``None``: the platform has no way to run commands. Several threads
+        may ask at the same time.
+
+        Raises ``Unreachable`` where it may not be run, there is no such program, or no answer came in time (seconds).
+        """
+
+    def leaders_inside(self, live: LiveWorkload, status: WorkloadStatus) -> LeadersInside | None:
+        """Return how a look inside the cluster can ask the leaders. ``None``: the platform runs no looks.
+
+        Raises ``Unreachable`` when there is no leader to ask.
+        """
+
+    def start_look(self, look: Look) -> StartedLook | None:
+        """Start a look, and remove those of its kind that an earlier run left over. ``None``: the platform runs no
+        looks."""
+
 
 class PlatformUnreachable(GpuopsError):
     """The platform itself gave no useful answer, after all tries that were safe; a later request may get one.
@@ -342,22 +415,24 @@ class PlatformUnreachable(GpuopsError):
     """
 
 
-# Why a leader did not answer. The first says nothing about the model (it may serve well for others); the rest do.
+# Why a leader, or a command, did not answer. The first says nothing about the model (it may serve well for others).
 NOT_REACHABLE_FROM_HERE = "not_reachable_from_here"
 NO_ANSWER_IN_TIME = "no_answer_in_time"
 ENDPOINT_UNREACHABLE = "endpoint_unreachable"
 ENDPOINT_NOT_TRUSTED = "endpoint_not_trusted"
 LEADER_NOT_READY = "leader_not_ready"
+COMMAND_FAILED = "command_failed"
 
 
 class Unreachable(Exception):
-    """A leader did not answer: the text says why, ``cause`` is one of the words above, or the cause of a finding of the
-    platform itself. ``leader`` is the pod; empty where it is about all of them.
+    """A leader, or a command in a pod, did not answer: the text says why, ``cause`` is one of the words above, or the
+    cause of a finding of the platform itself. ``leader`` is the pod; empty where it is about all of them.
 
     ``not_reachable_from_here``: the endpoint is not external and there is no other way in; ``no_answer_in_time``: the
     connection stood, but no answer came within the time limit; ``endpoint_unreachable``: no address yet, refused,
     reset; asking again may help; ``endpoint_not_trusted``: not encrypted or its certificate not verified, so nothing
-    was sent; ``leader_not_ready``: it says itself that it does not serve yet, so it was not asked.
+    was sent; ``leader_not_ready``: it says itself that it does not serve yet, so it was not asked; ``command_failed``:
+    the command could not be started.
     """
 
     def __init__(self, reason: str, cause: str = ENDPOINT_UNREACHABLE, leader: str = "") -> None:
@@ -365,3 +440,17 @@ class Unreachable(Exception):
         self.reason = reason
         self.cause = cause
         self.leader = leader
+
+
+# The most telling first. That a leader is not ready says nothing about the way to it.
+_TELLING = (NO_ANSWER_IN_TIME, ENDPOINT_UNREACHABLE, NOT_REACHABLE_FROM_HERE, LEADER_NOT_READY)
+
+
+def together(failures: Sequence[Unreachable]) -> Unreachable:
+    """Return why no leader answered: the most telling cause, and the reasons of all that have it."""
+    cause = min((failure.cause for failure in failures), key=_TELLING.index)
+    chosen = [failure for failure in failures if failure.cause == cause]
+    reason = " ".join(dict.fromkeys(failure.reason for failure in chosen))
+    leader = chosen[0].leader if len(chosen) == 1 else ""
+    # Nothing is wrong with the way to a leader that is not ready: it may be ready when it is asked again.
+    return Unreachable(reason, ENDPOINT_UNREACHABLE if cause == LEADER_NOT_READY else cause, leader)

@@ -38,8 +38,9 @@ class KubernetesConnection:
     """The API server of a cluster, by kubernetes.core's options. What is not given comes from ``kubeconfig``.
 
     ``kubeconfig`` is a path or the content itself; without one and without ``host`` it is the client's default file
-    (``KUBECONFIG``, ``~/.kube/config``), then the service account of the pod that this runs in. ``request_timeout`` is
-    in seconds, per HTTP request. Values not given are ``None``.
+    (``KUBECONFIG``, ``~/.kube/config``), then the service account of the pod that this runs in. With ``only_stated``
+    neither of these is used: what is not stated is not there. ``request_timeout`` is in seconds, per HTTP request.
+    Values not given are ``None``.
     """
 
     kubeconfig: str | Mapping[str, Any] | None = None
@@ -60,6 +61,7 @@ class KubernetesConnection:
     impersonate_groups: tuple[str, ...] = ()
     request_timeout: int = 30
     force_conflicts: bool = False
+    only_stated: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class EndpointConnection:
 class Connection:
     """Everything needed to reach one project of one platform, or one namespace of a cluster.
 
-    ``expect_cluster`` is the name of the cluster the user means; another one is refused.
+    With ``platform`` ``runai``, ``kubernetes`` is the way into the cluster that runs the project's pods, where the user
+    gave one. ``expect_cluster`` is the name of the cluster the user means; another one is refused.
     """
 
     platform: str

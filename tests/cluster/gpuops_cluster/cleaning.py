@@ -39,6 +39,7 @@ CLUSTER_WIDE = (
     f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations?labelSelector={LABEL}",
     f"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies?labelSelector={LABEL}",
     f"/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings?labelSelector={LABEL}",
+    f"/apis/storage.k8s.io/v1/storageclasses?labelSelector={LABEL}",
     "/api/v1/persistentvolumes?labelSelector=gpuops.test/provisioned",
 )
 # What the cluster itself keeps in every namespace.

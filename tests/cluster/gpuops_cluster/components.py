@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ PORTS = (
     "registry",
 )
 CONTEXT = "gpuops-test"
+# A folder of the cluster's own in which `exec` looks for programs first.
+IN_PODS = "in-pods"
 STAGES = Path(__file__).with_name("stages.yaml")
 PACKAGE_ROOT = Path(__file__).resolve().parents[1]
 # For the controllers, which the defaults of the programs (20 requests a second) would hold up at a thousand pods.
@@ -259,6 +262,9 @@ def commands(layout: Layout, programs: Programs) -> dict[str, list[str]]:
             *QPS,
         ],
         "kwok": [
+            "/usr/bin/env",
+            # Where `exec` finds what a test puts there.
+            f"PATH={folder / IN_PODS}{os.pathsep}{os.defpath}",
             programs["kwok"],
             f"--config={folder / 'kwok.yaml'}",
             f"--kubeconfig={layout.kubeconfig('machines')}",

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import pytest
 from support.modules import run_module
+from support.places import EVERY_PLACE, chosen_place
 from support.sandbox import IMAGE
 from support.workload_place import WorkloadPlace
 
 MODULE = "vllm_workload"
+
+
+@pytest.fixture(params=EVERY_PLACE)
+def place(request: pytest.FixtureRequest) -> WorkloadPlace:
+    """A place where workloads run, each in turn."""
+    return chosen_place(request)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._operations import reconcile
 from support.modules import run_module
+from support.places import EVERY_PLACE, chosen_place
 from support.workload_place import WorkloadPlace
 from test_sticky_decisions import of_a_newer_collection
 
@@ -21,6 +22,12 @@ NEWER = "registry.example.com/stand-in:v0.34.0"
 def single(place: WorkloadPlace, name: str, **options: Any) -> dict[str, Any]:
     """Return the parameters of a workload of one pod."""
     return place.workload(name, pods=1, gpus_per_pod=2, **options)
+
+
+@pytest.fixture(params=EVERY_PLACE)
+def place(request: pytest.FixtureRequest) -> WorkloadPlace:
+    """A place where workloads run, each in turn."""
+    return chosen_place(request)
 
 
 @pytest.fixture

@@ -32,8 +32,11 @@ def waited(result: dict[str, Any]) -> float:
     ("image", "expected"),
     [
         ("image-missing:v1", "image_pull_failed"),
+        ("image-denied:v1", "image_pull_failed"),
         ("crash-loop:model_path_missing", "model_path_missing"),
         ("oom-killed:v1", "out_of_memory"),
+        ("process-killed:v1", "out_of_memory"),
+        ("writes-too-much:v1", "storage_limit_exceeded"),
         ("config-error:v1", "run_as_root_refused"),
         ("no-program:v1", "container_start_failed"),
     ],
@@ -49,6 +52,53 @@ def test_the_cause_is_told_within_seconds(apply: Apply, image: str, expected: st
     )
     assert first_error(result) and expected in causes(result), result["msg"]
     assert waited(result) < BUDGET / 10
+
+
+# Of these logs the kubelet keeps only the wrappers at their end, and a group that is made anew takes the rest with it.
+@pytest.mark.parametrize(
+    "cause",
+    [
+        "kv_cache_no_room",
+        "kv_cache_request_too_large",
+        "model_weights_missing",
+        "model_weights_unreadable",
+        "shared_memory_too_small",
+    ],
+)
+def test_the_log_is_read_at_the_first_end_of_a_container(apply: Apply, cause: str) -> None:
+    result = apply("failing", image=f"registry.example.com/crash-loop:{cause}", start_timeout=BUDGET)
+    assert first_error(result)["cause"] == cause, result["msg"]
+    assert "recreated" not in result["msg"], "not only after the group was made anew again and again"
+    assert waited(result) < BUDGET / 10
+
+
+def test_a_cause_that_may_pass_is_told_once_the_group_was_made_anew_twice(apply: Apply) -> None:
+    result = apply("failing", image="registry.example.com/crash-loop:followers_missing", start_timeout=BUDGET)
+    assert {"followers_missing", "crash_loop", "group_recreated"} <= set(causes(result)), result["msg"]
+    assert first_error(result)["cause"] == "followers_missing"
+    assert waited(result) < BUDGET / 10
+
+
+# What ends a wait only after minutes is named in its progress before, and explains a shorter limit.
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("mount-fails:path-missing", "volume_path_missing"),
+        ("mount-fails:export-missing", "volume_path_missing"),
+        ("mount-fails:access-denied", "volume_access_denied"),
+        ("mount-fails:read-only", "volume_read_only"),
+        ("mount-fails:no-answer", "volume_mount_failed"),
+        ("image-too-large:v1", "disk_full"),
+        ("killed:v1", "container_killed"),
+        ("follower-ends:v1", "ended_without_error"),
+    ],
+)
+def test_what_may_heal_by_itself_explains_the_limit(apply: Apply, image: str, expected: str) -> None:
+    result = apply("failing", image=f"registry.example.com/{image}", start_timeout=10)
+    assert first_error(result)["cause"] in ("start_timeout", "crash_loop"), result["msg"]
+    assert expected in causes(result), result["msg"]
+    others = {"volume_path_missing", "volume_access_denied", "volume_read_only", "volume_mount_failed", "disk_full"}
+    assert not (others - {expected}) & set(causes(result)), "one cause, and no guess beside it"
 
 
 def test_no_machine_with_so_many_gpus(apply: Apply) -> None:

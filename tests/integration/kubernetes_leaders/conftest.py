@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from leader_server import LeaderServer, own_address
 from served_workloads import KEY, ServedWorkloads
 from support.cluster import ClusterHandle
+from support.leader_server import LeaderServer, own_address
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connec
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.permissions import role_manifest
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.platform import KubernetesPlatform
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
-from leader_server import LeaderServer
 from support.cluster import PODS, ClusterHandle
+from support.leader_server import LeaderServer
 from support.modules import run_module
 
 KEY = "key-0123456789abcdef"
@@ -96,9 +96,9 @@ class ServedWorkloads:
         return run_module("vllm_smoke_test", parameters)
 
 
-def rules_without(*subresources: str) -> list[dict[str, Any]]:
-    """Return the rules of the collection's Role without those of some subresources of pods."""
-    left_out = {f"pods/{subresource}" for subresource in subresources}
+def rules_without(*names: str) -> list[dict[str, Any]]:
+    """Return the rules of the collection's Role without those of some kinds, or subresources of pods."""
+    left_out = {*names, *(f"pods/{name}" for name in names)}
     rules: list[dict[str, Any]] = role_manifest("my-project")["rules"]
     return [rule for rule in rules if not left_out & set(rule["resources"])]
 

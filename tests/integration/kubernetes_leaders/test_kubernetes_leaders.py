@@ -21,9 +21,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     Unreachable,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transport import UNTRUSTED_ANSWER_BYTES
-from leader_server import HANG, HANG_UP, LeaderServer
 from served_workloads import CHAT, KEY, MODELS, QUESTION, WITH_KEY, ServedWorkloads, rules_without
 from support.cluster import PODS
+from support.leader_server import HANG, HANG_UP, LeaderServer
 from support.sandbox import until
 from support.tunnel_proxy import TunnelProxy
 

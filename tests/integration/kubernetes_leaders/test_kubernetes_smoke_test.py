@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from leader_server import HANG, LeaderServer
 from served_workloads import CHAT, KEY, MODELS, WITH_KEY, ServedWorkloads, causes, rules_without, statuses
+from support.leader_server import HANG, LeaderServer
 from support.playbook import Playbooks, PlayResult
 
 ENGINE_DIED = (500, {"error": {"message": "EngineCore encountered an issue. See stack trace (above)."}})
@@ -62,7 +62,7 @@ def test_a_replica_that_is_not_ready_is_not_hidden(served: ServedWorkloads) -> N
 
 def test_a_user_who_may_not_ask_pods_leaves_it_unknown(served: ServedWorkloads) -> None:
     name = served.make()
-    user = served.cluster.user("no-way-in", rules_without("proxy", "portforward"))
+    user = served.cluster.user("no-way-in", rules_without("proxy", "portforward", "jobs"))
     result = served.smoke_test(name, user)
     assert (result["verdict"], statuses(result)) == ("unknown", ["passed", "unknown", "unknown"])
     assert causes(result) == ["not_reachable_from_here"]
@@ -117,7 +117,7 @@ def test_the_playbook_passes(
 
 def test_the_playbook_says_what_it_could_not_see(served: ServedWorkloads, playbooks: Playbooks, tmp_path: Path) -> None:
     name = served.make()
-    user = served.cluster.user("no-way-in", rules_without("proxy", "portforward"))
+    user = served.cluster.user("no-way-in", rules_without("proxy", "portforward", "jobs"))
     variables = connection_variables(user)
     result = play(playbooks, tmp_path, name, **variables).check()
     assert f"{name}: unknown" in result.stdout

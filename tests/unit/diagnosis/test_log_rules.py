@@ -170,7 +170,22 @@ RECORDED = [
     ),
     ("engine_stalled", "No available shared memory broadcast block found in 60 seconds. This typically happens when"),
     ("nccl_failed", "RuntimeError: NCCL error: unhandled system error"),
-    ("worker_died", "Worker proc VllmWorker-1 died unexpectedly (exit code: -9), shutting down executor."),
+    ("worker_died", "Worker proc VllmWorker-1 died unexpectedly (exit code: 1), shutting down executor."),
+    ("worker_killed", "Worker proc VllmWorker-1 died unexpectedly (exit code: -9), shutting down executor."),
+    (
+        "worker_killed",
+        "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): "
+        "{'EngineCore': -9}",
+    ),
+    ("shared_memory_too_small", "Worker proc VllmWorker-0 died unexpectedly (exit code: -7), shutting down executor."),
+    ("disk_full", "OSError: [Errno 28] No space left on device: '/scratch/vllm/torch_compile_cache'"),
+    ("read_only_file_system", "OSError: [Errno 30] Read-only file system: '/data/input/.cache'"),
+    ("path_not_permitted", "PermissionError: [Errno 13] Permission denied: '/data/input/Models'"),
+    (
+        "leader_no_route",
+        "[W1123 17:05:56.000294458 socket.cpp:764] [c10d] The client socket has failed to connect to "
+        "[::ffff:10.77.200.200]:29501 (errno: 110 - Connection timed out).",
+    ),
     ("interrupted_while_loading", "KeyboardInterrupt: terminated"),
     (
         "remote_code_needed",

@@ -79,4 +79,9 @@ def test_starts_of_pods_that_were_gone_before_the_first_look_do_not_count() -> N
     unknown = tuple(
         PlatformEvent(start.time, start.kind, start.reason, start.message, start.object) for start in starts
     )
-    assert "crash_loop" in causes_of(WorkloadStatus(INITIALIZING, pods=(pod("a", "1"),), events=unknown))
+    assert "crash_loop" in causes_of(WorkloadStatus(INITIALIZING, pods=(pod("a", ""),), events=unknown))
+
+
+def test_a_pod_that_was_deleted_and_one_that_ended_are_no_crash_loop() -> None:
+    looks = looks_at(pod("a", "1"), pod("b", "1", ()), pod("c", "1", ()))
+    assert "crash_loop" not in causes_of(*looks)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.history import StatusHistory, seconds_of
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.rules import RULES, diagnose, promoted
@@ -18,9 +20,10 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     PodStatus,
     WorkloadStatus,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, INFO, WARNING, Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, WARNING, Finding
 from hypothesis import given
 from hypothesis import strategies as st
+from status_texts import TEXTS
 
 LEADER = "w-0"
 
@@ -47,120 +50,6 @@ def judge(seen: WorkloadStatus, history: StatusHistory | None = None, now: float
     return diagnose(seen, history)
 
 
-# Severity at the first look, cause, and an event (`Reason: message`) or a message of the platform.
-TEXTS = [
-    (ERROR, "lws_missing", 'Failed: no matches for kind "LeaderWorkerSet" in version "leaderworkerset.x-k8s.io/v1"'),
-    (ERROR, "lws_missing", "the server said: leaderworkersets.leaderworkerset.x-k8s.io is not installed"),
-    (
-        ERROR,
-        "pod_security_refused",
-        'FailedCreate: Error creating: pods "w-0" is forbidden: violates PodSecurity "restricted:latest": '
-        'allowPrivilegeEscalation != false (container "vllm" must set securityContext.allowPrivilegeEscalation=false)',
-    ),
-    (
-        ERROR,
-        "priority_class_missing",
-        'FailedCreate: create Pod w-0 in StatefulSet w failed error: pods "w-0" is forbidden: no PriorityClass with '
-        "name gold was found",
-    ),
-    (
-        ERROR,
-        "namespace_terminating",
-        'FailedCreate: Error creating: pods "w-x" is forbidden: unable to create new content in namespace a because it '
-        "is being terminated",
-    ),
-    (
-        WARNING,
-        "service_account_missing",
-        'FailedCreate: Error creating: pods "w-x" is forbidden: error looking up service account a/serving: '
-        'serviceaccount "serving" not found',
-    ),
-    (
-        WARNING,
-        "limit_range_exceeded",
-        'FailedCreate: Error creating: pods "w-x" is forbidden: maximum memory usage per Container is 1Gi, but limit '
-        "is 4Gi",
-    ),
-    (
-        WARNING,
-        "webhook_unreachable",
-        'FailedCreate: Error creating: Internal error occurred: failed calling webhook "mpod.kb.io": failed to call '
-        'webhook: Post "https://lws-webhook-service.lws-system.svc:443/mutate": dial tcp: connection refused',
-    ),
-    (WARNING, "admission_refused", 'FailedCreate: admission webhook "policy.example.com" denied the request: no'),
-    (ERROR, "image_pull_failed", 'Failed: Failed to pull image "r/x:v1": rpc error: code = NotFound desc = not found'),
-    (ERROR, "image_pull_failed", 'Failed: Failed to pull image "r/x:v1": manifest unknown'),
-    (ERROR, "image_pull_failed", 'Failed: Failed to pull image "r/x:v1": 401 Unauthorized'),
-    (ERROR, "image_pull_failed", 'InspectFailed: Failed to apply default image tag "R/x": invalid reference format'),
-    (ERROR, "image_pull_failed", "pod w-0: ErrImagePull: pull access denied"),
-    (WARNING, "image_pull_failed", 'Failed: Failed to pull image "r/x:v1": dial tcp 10.0.0.1:443: i/o timeout'),
-    (WARNING, "image_pull_failed", 'BackOff: Back-off pulling image "r/x:v1"'),
-    (WARNING, "image_pull_failed", "pod w-0: ImagePullBackOff: Back-off pulling image"),
-    (
-        WARNING,
-        "image_pull_secret_missing",
-        "FailedToRetrieveImagePullSecret: Unable to retrieve some image pull secrets",
-    ),
-    (ERROR, "out_of_memory", "pod w-0: container ended: OOMKilled (exit code 137)"),
-    (ERROR, "out_of_memory", "OOMKilling: Memory cgroup out of memory: Killed process 42 (vllm)"),
-    (ERROR, "run_as_root_refused", "Failed: Error: container has runAsNonRoot and image will run as root"),
-    (ERROR, "container_start_failed", 'Failed: Error: exec: "vllm": executable file not found in $PATH: unknown'),
-    (ERROR, "container_start_failed", "Failed: Error: exec format error"),
-    (
-        ERROR,
-        "container_start_failed",
-        "container vllm ended: StartError (exit code 128): failed to create containerd task: failed to create shim "
-        'task: OCI runtime create failed: exec: "vllm": executable file not found in $PATH: unknown',
-    ),
-    (WARNING, "container_create_failed", "CreateContainerError: context deadline exceeded"),
-    (WARNING, "container_ended", "container vllm ended: Error (exit code 1)"),
-    (WARNING, "probe_restarts", "Killing: Container vllm failed liveness probe, will be restarted"),
-    (WARNING, "secret_or_configmap_missing", 'Failed: Error: secret "hf" not found'),
-    (WARNING, "secret_or_configmap_missing", "Failed: Error: couldn't find key token in Secret ns/hf"),
-    (WARNING, "secret_or_configmap_missing", "pod w-0: CreateContainerConfigError: no"),
-    (WARNING, "volume_claim_missing", 'FailedScheduling: persistentvolumeclaim "models" not found'),
-    (WARNING, "volume_claim_missing", 'FailedMount: persistentvolumeclaim "models" not found'),
-    (WARNING, "volume_claim_unbound", "FailedScheduling: pod has unbound immediate PersistentVolumeClaims."),
-    (
-        WARNING,
-        "volume_mount_failed",
-        'FailedMount: MountVolume.SetUp failed for volume "x": mount failed: exit status 32',
-    ),
-    (WARNING, "volume_mount_failed", 'FailedAttachVolume: Multi-Attach error for volume "x"'),
-    (WARNING, "pod_network_failed", "FailedCreatePodSandBox: Failed to create pod sandbox: plugin type=multus failed"),
-    (ERROR, "pod_network_failed", "FailedCreatePodSandBox: cannot find a network-attachment-definition (rdma-net)"),
-    (
-        WARNING,
-        "gpu_allocation_failed",
-        "OutOfnvidia.com/gpu: Pod was rejected: Node didn't have enough resource: nvidia.com/gpu, requested: 2, used: "
-        "8, capacity: 8",
-    ),
-    (WARNING, "gpu_allocation_failed", "UnexpectedAdmissionError: Allocate failed due to requested number of devices"),
-    (ERROR, "crash_loop", "BackOff: Back-off restarting failed container workload in pod w-0"),
-    (ERROR, "crash_loop", "pod w-0: CrashLoopBackOff: back-off 10s restarting failed container"),
-    (WARNING, "preempted", "Preempted: Preempted by a pod on node m1"),
-    (WARNING, "evicted", "Evicted: The node was low on resource: ephemeral-storage."),
-    (WARNING, "preempted", "PreemptionByScheduler: default-scheduler: preempting to accommodate a higher priority pod"),
-    (WARNING, "evicted", "DeletionByTaintManager: Taint manager: deleting due to NoExecute taint"),
-    (WARNING, "evicted", "EvictionByEvictionAPI: Eviction API: evicting"),
-    (WARNING, "evicted", "TerminationByKubelet: The node was low on resource: memory."),
-    (WARNING, "evicted", "NodeNotReady: Node is not ready"),
-    (WARNING, "quota_exceeded", "NonPreemptibleOverQuota: You have reached the limit of non-preemptible resources"),
-    (WARNING, "quota_exceeded", "OverLimit"),
-    (WARNING, "quota_exceeded", 'FailedCreate: pods "w-0" is forbidden: exceeded quota: gpus, requested: 2, used: 8'),
-    (WARNING, "unschedulable", "FailedScheduling: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu."),
-    (WARNING, "scheduling_gated", "SchedulingGated: Scheduling is blocked due to non-empty scheduling gates"),
-    (
-        WARNING,
-        "unschedulable",
-        "Unschedulable: 0/4 nodes are available: 4 Insufficient nvidia.com/gpu. preemption: 0/4 nodes are available: 4 "
-        "No preemption victims found for incoming pod.",
-    ),
-    (WARNING, "unschedulable", "Resources were not found for 2 pods due to: GPUs"),
-    (WARNING, "readiness_refused", "Unhealthy: Readiness probe failed: HTTP probe failed with statuscode: 404"),
-    (WARNING, "readiness_refused", "Unhealthy: Startup probe failed: HTTP probe failed with statuscode: 401"),
-    (INFO, "readiness_failing", "Unhealthy: Readiness probe failed: connect: connection refused"),
-]
 # Causes that are not told by one text.
 BY_HISTORY = {"pods_not_created", "platform_failed", "scheduler_missing"}
 
@@ -240,6 +129,23 @@ def test_a_kill_for_memory_is_remembered_when_the_pods_were_recreated_since() ->
     killed = event("OOMKilling: Memory cgroup out of memory", time="2026-11-23T10:00:30Z")
     again = WorkloadStatus(INITIALIZING, pods=pods("2", created="2026-11-23T10:01:00Z"), events=(killed,))
     assert judge(again, history, 60)[0].cause == "out_of_memory"
+
+
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        ("out_of_memory", "OOMKilling: Memory cgroup out of memory"),
+        ("storage_limit_exceeded", 'Evicted: Usage of EmptyDir volume "scratch" exceeds the limit "16Mi". '),
+    ],
+)
+def test_what_befell_a_pod_counts_once_it_was_watched(cause: str, text: str) -> None:
+    """Else a run after a group has healed by itself would give up at its first look."""
+    befell = replace(event(text, time="2026-11-23T10:00:30Z"), handle="1a")
+    again = WorkloadStatus(INITIALIZING, pods=pods("2", created="2026-11-23T10:01:00Z"), events=(befell,))
+    assert judge(again) == []
+    history = StatusHistory()
+    judge(WorkloadStatus(INITIALIZING, pods=pods("1")), history, 0)
+    assert judge(again, history, 60)[0].cause == cause
 
 
 def test_two_recreations_before_it_ever_ran_are_a_crash_loop() -> None:

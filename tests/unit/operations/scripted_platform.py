@@ -9,7 +9,7 @@ It stands for no real platform: only the operations are tested with it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,9 +20,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     RUNNING,
     AppliedRecord,
     ChangeRules,
+    CommandResult,
     Endpoint,
     HttpAnswer,
+    LeadersInside,
     LiveWorkload,
+    LookStatus,
     PlatformEvent,
     PodStatus,
     Rehearsal,
@@ -33,6 +36,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     Unreachable,
     WorkloadStatus,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
@@ -137,11 +141,29 @@ def chat_answer(text: str = "hello", seconds: float = 0.4) -> HttpAnswer:
 Reply = HttpAnswer | Unreachable | GpuopsError
 
 
+@dataclass
+class ScriptedLook:
+    """A look that is in these states one after the other, the last one for good."""
+
+    states: list[LookStatus]
+    is_removed: bool = False
+
+    def status(self) -> LookStatus:
+        """Return the next state."""
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+    def remove(self) -> None:
+        """Remember that it was removed."""
+        self.is_removed = True
+
+
 class ScriptedPlatform:
     """Implements ``Platform``. Set the attributes; ``calls`` lists what was asked, in order.
 
     ``timeline``: pairs of seconds since the start and the status from then on. ``replies``: by request path, the
-    answers in turn (the last one is repeated); a path without replies is answered with 404.
+    answers in turn (the last one is repeated); a path without replies is answered with 404. ``results``: what a
+    command in a pod leaves, by the pod's name; ``None``: there is no way to run one. ``carry_out`` gives the states of
+    a look; without ``inside`` none can ask the leaders.
     """
 
     def __init__(self, clock: Clock, timeline: list[tuple[float, WorkloadStatus]] | None = None) -> None:
@@ -158,6 +180,12 @@ class ScriptedPlatform:
         self.replies: dict[str, list[list[Reply]]] = {}
         self.requests: list[tuple[str, str, Any, float]] = []
         self.calls: list[str] = []
+        self.lost: list[Finding] = []
+        self.results: dict[str, CommandResult | Unreachable] | None = None
+        self.commands: list[tuple[str, tuple[str, ...]]] = []
+        self.inside: LeadersInside | None = None
+        self.carry_out: Callable[[Look], list[LookStatus] | GpuopsError] | None = None
+        self.looks: list[tuple[Look, ScriptedLook]] = []
         self._deleted_at: dict[str, float] = {}
 
     def reply(self, path: str, *replies: Reply | list[Reply]) -> None:
@@ -252,8 +280,15 @@ class ScriptedPlatform:
         self.clock.sleep(seconds)
 
     def log(self, live: LiveWorkload, pod: PodStatus, lines: int) -> str | None:
-        """Return the log that was set for the pod."""
-        return self.logs.get(pod.name)
+        """Return the log that was set for this very pod, else for pods of its name."""
+        self.calls.append(f"log {pod.handle}")
+        return self.logs.get(pod.handle, self.logs.get(pod.name))
+
+    def release_lost(self, live: LiveWorkload) -> list[Finding]:
+        """Return what was set as done, once."""
+        self.calls.append("release_lost")
+        done, self.lost = self.lost, []
+        return done
 
     def rehearse(self, live: LiveWorkload | None, rendered: RenderedWorkload, fields: list[str]) -> Rehearsal:
         """Return the rehearsal that was set."""
@@ -280,6 +315,30 @@ class ScriptedPlatform:
     def layout(self, live: LiveWorkload) -> ReplicaLayout:
         """Return the layout that was set."""
         return self.replica_layout
+
+    def execute(
+        self, live: LiveWorkload, pod: PodStatus, command: Sequence[str], time_limit: float
+    ) -> CommandResult | None:
+        """Return the result that was set for the pod, or raise it."""
+        self.commands.append((pod.name, tuple(command)))
+        result = None if self.results is None else self.results[pod.name]
+        if isinstance(result, Unreachable):
+            raise result
+        return result
+
+    def leaders_inside(self, live: LiveWorkload, status: WorkloadStatus) -> LeadersInside | None:
+        """Return what was set."""
+        return self.inside
+
+    def start_look(self, look: Look) -> ScriptedLook | None:
+        """Start a look, where there is somebody to carry it out."""
+        if self.carry_out is None:
+            return None
+        states = self.carry_out(look)
+        if isinstance(states, GpuopsError):
+            raise states
+        self.looks.append((look, ScriptedLook(states)))
+        return self.looks[-1][1]
 
     def _is_over(self, name: str) -> bool:
         began = self._deleted_at.get(name)

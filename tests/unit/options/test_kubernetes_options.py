@@ -218,17 +218,55 @@ def test_the_place_on_runai_is_a_project(changes: dict[str, Any], option: str) -
     assert caught.value.findings[0].object == option
 
 
-def test_the_credentials_of_the_other_platform_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("K8S_AUTH_HOST", "no address at all")
-    monkeypatch.setenv("K8S_AUTH_USERNAME", "half")
+def test_the_credentials_of_runai_do_not_count_on_kubernetes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNAI_URL", "no address at all")
-    connection = read_connection(
-        validated(platform="runai", project="my-project", runai_url="https://tenant.run.ai", runai_token="t")
-    )
-    assert connection.kubernetes is None
-    monkeypatch.delenv("K8S_AUTH_HOST")
-    monkeypatch.delenv("K8S_AUTH_USERNAME")
     assert read_connection(validated()).runai is None
+
+
+class TestTheWayIntoTheClusterOfRunai:
+    """With platform: runai the options of Kubernetes are a second connection, and only what is stated makes one."""
+
+    def read(self, **changes: Any) -> KubernetesConnection | None:
+        runai = {"project": "my-project", "runai_url": "https://tenant.run.ai", "runai_token": "t"}
+        connection = read_connection(validated(platform="runai", **runai, **changes))
+        assert connection.runai is not None and connection.project == "my-project"
+        return connection.kubernetes
+
+    def test_without_an_option_there_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("KUBECONFIG", "/etc/kubeconfig")
+        for variable in ("K8S_AUTH_VERIFY_SSL", "K8S_AUTH_PROXY", "K8S_AUTH_NO_PROXY"):
+            monkeypatch.setenv(variable, "false" if variable == "K8S_AUTH_VERIFY_SSL" else "proxy.example.com")
+        monkeypatch.setenv("K8S_AUTH_KUBECONFIG", "")
+        assert self.read() is None
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"kubeconfig": "/etc/kubeconfig"},
+            {"kubeconfig": {"current-context": "a"}},
+            {"context": "production"},
+            {"host": HOST, "api_key": "canary-token"},
+            {"host": HOST, "client_cert": "/c.pem", "client_key": "/c.key"},
+        ],
+    )
+    def test_what_is_stated_is_all_there_is(self, given: dict[str, Any]) -> None:
+        assert self.read(**given) == KubernetesConnection(**given, only_stated=True)
+
+    def test_the_variables_of_kubernetes_core_state_one_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for variable, value in CORE_OPTIONS.values():
+            monkeypatch.setenv(variable, value)
+        read = self.read()
+        assert read is not None and read.only_stated
+        assert {name: getattr(read, name) for name in CORE_OPTIONS} == AS_READ
+
+    @pytest.mark.parametrize(
+        ("given", "option"),
+        [({"host": "no address at all"}, "host"), ({"username": "half"}, "password")],
+    )
+    def test_one_that_cannot_work_is_refused_by_name(self, given: dict[str, Any], option: str) -> None:
+        with pytest.raises(OptionError) as caught:
+            self.read(**given)
+        assert caught.value.findings[0].object == option
 
 
 def test_the_secrets_of_a_kubeconfig_are_known() -> None:

@@ -20,6 +20,7 @@ GIVEN: dict[str, Any] = {
     "max_tokens": 16,
     "time_limit": 60,
     "served_names": [],
+    "looks_in_check_mode": False,
 }
 
 

@@ -92,7 +92,7 @@ def make_platform(runai: RunaiConnection, host: Host) -> MakePlatform:
     def make(*, in_check_mode: bool = False, **changes: Any) -> RunaiPlatform:
         ours = {name: value for name, value in changes.items() if not name.startswith("runai_")}
         theirs = {name.removeprefix("runai_"): value for name, value in changes.items() if name.startswith("runai_")}
-        connection = Connection("runai", examples.PROJECT, replace(runai, **theirs), EndpointConnection())
+        connection = Connection("runai", examples.PROJECT, replace(runai, **theirs), endpoint=EndpointConnection())
         surroundings = replace(host, check_mode=in_check_mode)
         return RunaiPlatform(
             replace(connection, **ours), surroundings, Retry(surroundings, jitter=lambda: 1.0, wall_clock=lambda: 0.0)

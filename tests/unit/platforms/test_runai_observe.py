@@ -194,9 +194,9 @@ def test_status_of_pods_and_events() -> None:
     ]
     status = observe.workload_status(live(), listed(), pods, events, 1)
     assert [(pod.name, pod.role, pod.phase, pod.machine) for pod in status.pods] == [
-        (f"{NAME}-0", "leader", "Running", "m1"),
-        (f"{NAME}-0-1", "follower", "Pending", None),
-        ("another-pod-0", "unknown", "Unknown", None),
+        (f"{NAME}-0", "leader", "running", "m1"),
+        (f"{NAME}-0-1", "follower", "pending", None),
+        ("another-pod-0", "unknown", "unknown", None),
     ]
     assert (status.pods[0].handle, status.pods[0].image, status.pods[0].address) == ("u-0", "vllm:1", "10.0.0.1")
     assert [(event.reason, event.object) for event in status.events] == [("Pulled", f"{NAME}-0"), ("BackOff", "")]

@@ -22,7 +22,7 @@ from role_files import (
 )
 
 EXPECTED = {"deploy", "preflight", "smoke_test", "status", "teardown"}
-OWN_VARIABLES = {"gpuops_hosts", "gpuops_query", "gpuops_logs", "gpuops_preflight"}
+OWN_VARIABLES = {"gpuops_hosts", "gpuops_query", "gpuops_logs", "gpuops_gpus", "gpuops_preflight"}
 
 
 def all_variables() -> dict[str, Any]:

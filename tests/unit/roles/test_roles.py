@@ -29,7 +29,7 @@ from role_files import (
 
 # What the role leaves to the module's own default or environment variable.
 OMITTED = re.compile(r'^"?\{\{ (gpuops_\w+) \| default\(omit\) \}\}"?$')
-ROLE_VARIABLE = re.compile(r"^\{\{ ((?:vllm_serving|smoke_test|preflight)_\w+) \}\}$")
+ROLE_VARIABLE = re.compile(r"^\{\{ ((?:vllm_serving|smoke_test|preflight|model_storage)_\w+) \}\}$")
 
 # Variables that are more than one option of a module: the name, and the volumes with their short form.
 COMPOSED = {"gpuops_name", "gpuops_volumes", "gpuops_claim", "gpuops_claim_path", "gpuops_claim_read_only"}

@@ -117,6 +117,8 @@ def load_access(connection: KubernetesConnection, host: Host) -> Access:
             )
     elif connection.host:
         source, option = "no credentials", "api_key"
+    elif connection.only_stated:
+        raise OptionError.of("kubeconfig", "no cluster is named.", "Set kubeconfig, or host and api_key.")
     else:
         namespace = _fill_from_pod(configuration)
         source, option = "the service account of this pod", "api_key"
@@ -192,6 +194,11 @@ def _chosen_kubeconfig(connection: KubernetesConnection, temporary_directory: st
     """Return the kubeconfig that the options name; the default one only where no host is given, so that nobody's token
     goes to another cluster's address; ``None`` where there is none."""
     content = connection.kubeconfig
+    if not content and connection.only_stated:
+        if connection.context:
+            found = "it is the name of a context, and no kubeconfig is given that has it."
+            raise OptionError.of("context", found, "Set kubeconfig: no usual file is read here.")
+        return None
     if not content:
         content = os.environ.get("KUBECONFIG") or DEFAULT_FILE
         if connection.host and not connection.context:

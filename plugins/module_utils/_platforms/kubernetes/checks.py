@@ -58,7 +58,7 @@ def of_plan(plan: Plan, kind: str, client: KubernetesClient) -> list[Finding]:
     needs = needs_of(plan)
     return [
         *_of_namespace(spec, client.namespace, facts),
-        *_of_claims(spec, needs, facts),
+        *of_claims(spec, needs, facts),
         *_of_names(spec, client.namespace, facts),
         *_of_kinds(spec, kind, client),
         *quota_findings(facts.quotas().content or (), needs),
@@ -111,7 +111,7 @@ def _of_namespace(spec: WorkloadSpec, name: str, facts: ClusterFacts) -> list[Fi
     return findings
 
 
-def _of_claims(spec: WorkloadSpec, needs: PreflightNeeds, facts: ClusterFacts) -> list[Finding]:
+def of_claims(spec: WorkloadSpec, needs: PreflightNeeds, facts: ClusterFacts) -> list[Finding]:
     """Judge the claims of the option ``volumes``; a stopped workload mounts none now, and will later."""
     findings = []
     pods = max(needs.all_pods, spec.pods)

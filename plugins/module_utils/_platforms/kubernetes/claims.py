@@ -24,6 +24,8 @@ _WRITABLE = frozenset({"ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"})
 _ONE_POD = frozenset({"ReadWriteOncePod"})
 _LATER = "WaitForFirstConsumer"
 
+CLAIM_MISSING = "volume_claim_missing"
+
 
 @dataclass(frozen=True)
 class ClaimUse:
@@ -42,7 +44,7 @@ def claim_findings(use: ClaimUse, found: Object | None, binding_mode: Callable[[
     (``None``: not known)."""
     if found is None:
         evidence = f"there is no volume claim {use.claim!r} in the namespace."
-        return [_error("volume_claim_missing", evidence, "Create it, or correct the name.", use)]
+        return [_error(CLAIM_MISSING, evidence, "Create it, or correct the name.", use)]
     if is_ending(found):
         evidence = f"the claim {use.claim} is being deleted; it ends with the last pod that uses it."
         return [_error("volume_claim_ending", evidence, "Use another claim.", use)]

@@ -9,17 +9,19 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import CommandResult
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import KubernetesConnection
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes import refusals
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.channels import NotOpened
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.commands import run_command
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.ownership import FIELD_MANAGER
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.port_forward import (
-    NotForwarded,
-    open_channel,
+    open_port,
     send_through,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.refusals import (
@@ -196,16 +198,26 @@ class KubernetesClient:
         request = HttpRequest("POST", resource.path(self.namespace), _dry(query, dry_run), dict(manifest))
         return self._object(self._repeated(request, call, dry_run or resource.group in _REVIEW_GROUPS), call)
 
-    def delete(self, resource: Resource, name: str, uid: str | None = None, propagation: str = "Background") -> None:
+    def delete(
+        self,
+        resource: Resource,
+        name: str,
+        uid: str | None = None,
+        propagation: str = "Background",
+        grace_seconds: int | None = None,
+    ) -> None:
         """Ask for the deletion of an object; one that is gone already is as good.
 
         With ``uid`` only the very object that has it is deleted, never a successor of the same name. ``propagation`` is
-        ``Background``, or ``Foreground``: the object stays until what it owns is gone.
+        ``Background``, or ``Foreground``: the object stays until what it owns is gone. ``grace_seconds`` shortens what
+        a pod has to end in; with 0 nobody is waited for.
         """
         call = Call("delete", resource, self.namespace, name)
         body: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
         if uid:
             body["preconditions"] = {"uid": uid}
+        if grace_seconds is not None:
+            body["gracePeriodSeconds"] = grace_seconds
         request = HttpRequest("DELETE", resource.path(self.namespace, name), {}, body)
         try:
             self._object(self._repeated(request, call), call)
@@ -268,15 +280,34 @@ class KubernetesClient:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         content = None if body is None else json.dumps(body).encode("utf-8")
-        access = self._sender.access
+        address = PODS.path(self.namespace, pod, "portforward")
+        with self._opening(pod, "portforward"):
+            opened = open_port(self._sender.access, address, port, limit, USER_AGENT)
+        return send_through(opened, f"{pod}:{port}", method, path, headers, content, UNTRUSTED_ANSWER_BYTES)
+
+    def execute(self, pod: str, container: str, command: Sequence[str], time_limit: float) -> CommandResult:
+        """Run a command once in a container of a pod. ``time_limit`` is in seconds, for all of it.
+
+        Raises ``HttpError`` where the command's end is not known, ``Refused`` where the API server says no, ``NotRun``
+        where there is no such program.
+        """
+        limit = self._retry.time_limit(time_limit)
+        address = PODS.path(self.namespace, pod, "exec")
+        with self._opening(pod, "exec"):
+            return run_command(
+                self._sender.access, address, container, command, limit, USER_AGENT, UNTRUSTED_ANSWER_BYTES
+            )
+
+    @contextmanager
+    def _opening(self, pod: str, subresource: str) -> Iterator[None]:
+        """Turn what the API server says instead of opening a connection to a pod into its error."""
         try:
-            channel = open_channel(access, PODS.path(self.namespace, pod, "portforward"), port, limit, USER_AGENT)
-        except NotForwarded as error:
+            yield
+        except NotOpened as error:
             if error.reply.status == 401:
-                raise access.not_taken() from None
-            call = Call("create", PODS, self.namespace, pod, "portforward")
+                raise self._sender.access.not_taken() from None
+            call = Call("create", PODS, self.namespace, pod, subresource)
             raise refusals.refusal(error.reply, call, self.host.redactor) from None
-        return send_through(channel, f"{pod}:{port}", method, path, headers, content, UNTRUSTED_ANSWER_BYTES)
 
     def serves(self, resource: Resource) -> bool:
         """Say whether the cluster serves a kind of object; asked once for each group."""

@@ -27,28 +27,38 @@ _TO_SECONDS = 19
 
 
 def events_of(
-    name: str, kind: str, objects: Mapping[str, Object], pods: Sequence[Object], events: Sequence[Object]
+    name: str,
+    kind: str,
+    objects: Mapping[str, Object],
+    pods: Sequence[Object],
+    events: Sequence[Object],
+    created: str = "",
 ) -> tuple[PlatformEvent, ...]:
     """Return the events about a workload, oldest first.
 
     These are the ones about its objects, the StatefulSets and ReplicaSets that controllers make of these, its pods
     (also those that were recreated since: their names tell), and the claims that its pods mount. What is known by name
     only counts from the second after the workload's creation on: until then an earlier one of that name was there.
+    ``created`` is that moment where no controller of it is among the objects.
     """
     uids = {uid for uid in (_uid(found) for found in (*objects.values(), *pods)) if uid}
     known = {key: _uid(found) for key, found in objects.items()}
     known.update({f"PersistentVolumeClaim/{claim}": "" for claim in _claims(pods)})
     by_name = _patterns(name, kind, objects)
     controllers = [found for key, found in objects.items() if key.startswith(("LeaderWorkerSet/", "Deployment/"))]
-    since = min((_created(found) for found in controllers), default="")
+    since = min((_created(found) for found in controllers), default=created)
     kept = [
         event
         for event in events
         if _is_about(_involved(event), uids, known, by_name)
         and (str(_involved(event).get("uid")) in uids or _event(event).time[:_TO_SECONDS] > since[:_TO_SECONDS])
     ]
-    # Times with and without fractions of a second are in order only without the Z that ends them.
-    return tuple(sorted((_event(event) for event in kept), key=lambda event: event.time.rstrip("Z")))
+    return _in_order(kept)
+
+
+def events_about(uid: str, events: Sequence[Object]) -> tuple[PlatformEvent, ...]:
+    """Return the events about one object, oldest first."""
+    return _in_order([event for event in events if _involved(event).get("uid") == uid])
 
 
 def unsolved(events: Sequence[PlatformEvent]) -> list[str]:
@@ -88,6 +98,11 @@ def _is_about(
     return pattern is not None and pattern.fullmatch(name) is not None
 
 
+def _in_order(events: Sequence[Object]) -> tuple[PlatformEvent, ...]:
+    # Times with and without fractions of a second are in order only without the Z that ends them.
+    return tuple(sorted((_event(event) for event in events), key=lambda event: event.time.rstrip("Z")))
+
+
 def _event(event: Object) -> PlatformEvent:
     involved = _involved(event)
     kind, name = str(involved.get("kind") or ""), str(involved.get("name") or "")
@@ -105,7 +120,7 @@ def _event(event: Object) -> PlatformEvent:
         reason=str(event.get("reason") or ""),
         message=_plain(str(event.get("message") or event.get("note") or "")),
         object=name if kind in ("Pod", "") else f"{kind}/{name}",
-        handle=str(involved.get("uid") or "") if kind == "Pod" else "",
+        handle=_pod_of(event),
     )
 
 
@@ -117,6 +132,12 @@ def _plain(message: str) -> str:
 def _involved(event: Object) -> Object:
     """Return the object that an event is about, by the name of that field in either version of the API."""
     return mapping(event.get("involvedObject")) or mapping(event.get("regarding"))
+
+
+def _pod_of(event: Object) -> str:
+    """Return the uid of the pod that an event is about, or (a group that is recreated) that it names beside."""
+    objects = (_involved(event), mapping(event.get("related")))
+    return next((str(one.get("uid") or "") for one in objects if one.get("kind") == "Pod"), "")
 
 
 def _uid(found: Object) -> str:

@@ -18,19 +18,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
-    ENDPOINT_UNREACHABLE,
     LEADER_NOT_READY,
-    NO_ANSWER_IN_TIME,
     NOT_REACHABLE_FROM_HERE,
     HttpAnswer,
+    LeadersInside,
     Unreachable,
     WorkloadStatus,
+    together,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.client import (
     KubernetesClient,
-    NotServed,
     Refused,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.failures import (
+    is_forbidden,
+    no_answer,
+    refused_by_kubelets_way,
+    told,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.look_places import place_like
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.pod_states import is_ready
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.resources import PODS
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.vocabulary import (
@@ -42,12 +48,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolera
     mappings,
     whole_number,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transport import (
-    TIMED_OUT,
-    HttpError,
-    HttpReply,
-)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transport import HttpError, HttpReply
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import LEADER
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import SecretReference
 
 Object = Mapping[str, Any]
 
@@ -58,8 +61,6 @@ _DEFAULT_PORT = 8000
 # vLLM asks for a key where one of these is set.
 _KEY_VARIABLE, _KEY_FLAG = "VLLM_API_KEY", "--api-key"
 _NO_TOKEN, _ENDPOINT_TOKEN = "no token", "endpoint_token"
-# Why no leader answered, the most telling first.
-_TELLING = (NO_ANSWER_IN_TIME, ENDPOINT_UNREACHABLE, NOT_REACHABLE_FROM_HERE, LEADER_NOT_READY)
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,16 @@ class _Closed(Exception):
 
 
 class Leaders:
-    """Asks the leaders of workloads. ``token`` is the model's API key, which goes to leaders that ask for one only.
+    """Asks the leaders of workloads. ``token`` is the model's API key, which goes to leaders that ask for one only;
+    ``port`` is where they serve (``None``: the one that their container states).
 
     Remembers what it learns about the way: whether the proxy is closed, whether a key is asked for.
     """
 
-    def __init__(self, client: KubernetesClient, token: str | None) -> None:
+    def __init__(self, client: KubernetesClient, token: str | None, port: int | None = None) -> None:
         self._client = client
         self._token = token
+        self._port = port
         self._proxy_is_closed = False
         self._key_is_wanted = False
 
@@ -99,16 +102,30 @@ class Leaders:
 
         At least one answered: otherwise raises ``Unreachable`` with the most telling reason.
         """
-        pods = [pod.name for pod in status.pods if pod.role == LEADER and pod.phase == "running"]
-        if not pods:
-            raise Unreachable("no leader runs.")
+        pods = _running_leaders(status)
         request = _Request(method, path, body, time_limit)
         with ThreadPoolExecutor(min(len(pods), _AT_ONCE)) as executor:
             outcomes = list(executor.map(lambda pod: self._outcome(pod, request), pods))
         failures = [outcome for outcome in outcomes if isinstance(outcome, Unreachable)]
         if len(failures) == len(outcomes):
-            raise _together(failures)
+            raise together(failures)
         return outcomes
+
+    def inside(self, status: WorkloadStatus) -> LeadersInside:
+        """Return how a look can ask the leaders that are ready. Raises ``Unreachable`` where none is."""
+        ready: dict[str, Object] = {}
+        others: list[Unreachable] = []
+        for pod in _running_leaders(status):
+            try:
+                ready[pod] = self._ready(pod)
+            except Unreachable as error:
+                others.append(Unreachable(error.reason, error.cause, pod))
+        if not ready:
+            raise together(others)
+        addresses = {name: self._address(pod) for name, pod in ready.items()}
+        first = next(iter(ready.values()))
+        engine = engine_of(first)
+        return LeadersInside(addresses, tuple(others), place_like(first, engine), _key_of(engine))
 
     def _outcome(self, pod: str, request: _Request) -> HttpAnswer | Unreachable:
         """Ask one leader; what stands in the way is returned, not raised."""
@@ -118,13 +135,8 @@ class Leaders:
             return Unreachable(error.reason, error.cause, pod)
 
     def _ask(self, pod: str, request: _Request) -> HttpAnswer:
-        found = self._client.get(PODS, pod)
-        if found is None:
-            raise Unreachable(f"pod {pod} is gone.")
-        if not is_ready(found):
-            raise Unreachable(f"pod {pod} is not ready, so it was not asked.", LEADER_NOT_READY)
-        container = _engine_of(found)
-        port = _port_of(container)
+        found = self._ready(pod)
+        container, port = engine_of(found), self._port_at(found)
         if self._token and (self._key_is_wanted or _wants_key(container)):
             return self._through_kubelet(pod, port, request, self._token)
         if self._proxy_is_closed:
@@ -139,15 +151,32 @@ class Leaders:
             return self._through_kubelet(pod, port, request, self._token)
         return answer
 
+    def _ready(self, pod: str) -> Object:
+        """Return a leader's pod as it is now. Raises ``Unreachable`` where it is not ready."""
+        found = self._client.get(PODS, pod)
+        if found is None:
+            raise Unreachable(f"pod {pod} is gone.")
+        if not is_ready(found):
+            raise Unreachable(f"pod {pod} is not ready, so it was not asked.", LEADER_NOT_READY)
+        return found
+
+    def _address(self, pod: Object) -> str:
+        """Return where a leader serves, inside the cluster."""
+        address = str(mapping(pod.get("status")).get("podIP") or "")
+        return f"[{address}]:{self._port_at(pod)}" if ":" in address else f"{address}:{self._port_at(pod)}"
+
+    def _port_at(self, pod: Object) -> int:
+        return self._port or _port_of(engine_of(pod))
+
     def _through_proxy(self, pod: str, port: int, request: _Request) -> HttpAnswer:
         try:
             reply = self._client.ask_pod(pod, port, request.method, request.path, request.body, request.time_limit)
         except Refused as refused:
             if _was_not_let_through(refused):
-                raise _Closed(_told(refused)) from None
-            raise Unreachable(_told(refused)) from None
+                raise _Closed(told(refused)) from None
+            raise Unreachable(told(refused)) from None
         except HttpError as error:
-            raise _no_answer(pod, error) from None
+            raise no_answer(pod, error) from None
         return _answer(pod, reply, _NO_TOKEN)
 
     def _through_kubelet(self, pod: str, port: int, request: _Request, token: str | None) -> HttpAnswer:
@@ -156,10 +185,9 @@ class Leaders:
                 pod, port, request.method, request.path, request.body, request.time_limit, token
             )
         except Refused as refused:
-            cause = NOT_REACHABLE_FROM_HERE if _is_forbidden(refused) else ENDPOINT_UNREACHABLE
-            raise Unreachable(_told(refused), cause) from None
+            raise refused_by_kubelets_way(refused) from None
         except HttpError as error:
-            raise _no_answer(pod, error) from None
+            raise no_answer(pod, error) from None
         return _answer(pod, reply, _ENDPOINT_TOKEN if token else _NO_TOKEN)
 
     def _past_proxy(self, pod: str, port: int, request: _Request, closed: _Closed) -> HttpAnswer:
@@ -175,11 +203,28 @@ class Leaders:
         return answer
 
 
-def _engine_of(pod: Object) -> Object:
+def engine_of(pod: Object) -> Object:
     """Return the container that serves: the one that we call so, else the first."""
     containers = mappings(mapping(pod.get("spec")).get("containers"))
     named = [container for container in containers if container.get("name") == CONTAINER]
     return next(iter(named or containers), {})
+
+
+def _running_leaders(status: WorkloadStatus) -> list[str]:
+    """Return the names of the pods that lead a replica and run. Raises ``Unreachable`` where none does."""
+    pods = [pod.name for pod in status.pods if pod.role == LEADER and pod.phase == "running"]
+    if not pods:
+        raise Unreachable("no leader runs.")
+    return pods
+
+
+def _key_of(container: Object) -> SecretReference | None:
+    """Return where the key lies that vLLM asks for, where it comes from a Secret."""
+    for variable in mappings(container.get("env")):
+        reference = mapping(mapping(variable.get("valueFrom")).get("secretKeyRef"))
+        if variable.get("name") == _KEY_VARIABLE and reference.get("name") and reference.get("key"):
+            return SecretReference(str(reference["name"]), str(reference["key"]))
+    return None
 
 
 def _port_of(container: Object) -> int:
@@ -202,37 +247,11 @@ def _was_not_let_through(refused: Refused) -> bool:
 
     A pod at which nobody listens refuses on every way; one that ended a connection may have had the request.
     """
-    told = refused.message
-    if _is_forbidden(refused) or "address not allowed" in told:
+    said = refused.message
+    if is_forbidden(refused) or "address not allowed" in said:
         return True
-    return "error trying to reach service: dial" in told and "connection refused" not in told
-
-
-def _is_forbidden(refused: Refused) -> bool:
-    """Say whether the user may not do this, or the cluster does not offer it."""
-    return refused.code in (403, 405) or isinstance(refused, NotServed)
-
-
-def _told(refused: Refused) -> str:
-    return " ".join(f"{finding.evidence} {finding.hint}".strip() for finding in refused.findings)
-
-
-def _no_answer(pod: str, error: HttpError) -> Unreachable:
-    is_late = error.kind == TIMED_OUT and error.maybe_executed
-    return Unreachable(f"pod {pod}: {error.reason}.", NO_ANSWER_IN_TIME if is_late else ENDPOINT_UNREACHABLE)
+    return "error trying to reach service: dial" in said and "connection refused" not in said
 
 
 def _answer(pod: str, reply: HttpReply, credential: str) -> HttpAnswer:
     return HttpAnswer(reply.status, reply.text(), reply.seconds, credential, pod)
-
-
-def _together(failures: list[Unreachable]) -> Unreachable:
-    """Return why no leader answered: the most telling cause, and the reasons of all that have it."""
-    cause = min((failure.cause for failure in failures), key=_TELLING.index)
-    chosen = [failure for failure in failures if failure.cause == cause]
-    reason = " ".join(dict.fromkeys(failure.reason for failure in chosen))
-    leader = chosen[0].leader if len(chosen) == 1 else ""
-    if cause == LEADER_NOT_READY:
-        # Nothing is wrong with the way: it may be ready when it is asked again.
-        cause = ENDPOINT_UNREACHABLE
-    return Unreachable(reason, cause, leader)

@@ -114,13 +114,13 @@ class WorkloadObjects:
         """Return every object that the collection made for a workload, by body key; pods and their like left out."""
         found: dict[str, Object] = {}
         for resource in _MADE:
-            for entry in self._listed(resource, name, is_optional=resource in _OPTIONAL):
+            for entry in self._listed(resource, _label(name), is_optional=resource in _OPTIONAL):
                 found[f"{resource.kind}/{mapping(entry.get('metadata')).get('name')}"] = entry
         return {key: entry for key, entry in found.items() if is_ours(entry, name)}
 
     def pods(self, name: str) -> list[Object]:
-        """Return the workload's pods."""
-        return self._listed(PODS, name)
+        """Return the workload's pods, without those of looks at it."""
+        return self._listed(PODS, vocabulary.pod_selector(name))
 
     def seen(self, kind: str, name: str) -> Seen:
         """Return the workload as it is now: from the watches where these run, otherwise by requests."""
@@ -130,7 +130,7 @@ class WorkloadObjects:
                 raise self._feed.failure
             mains, pods, events = (self._followed(one) for one in (resource, PODS, EVENTS))
         else:
-            mains, pods, events = self._listed(resource, name), self.pods(name), self._events()
+            mains, pods, events = self._listed(resource, _label(name)), self.pods(name), self._events()
         by_key = {f"{resource.kind}/{mapping(entry.get('metadata')).get('name')}": entry for entry in mains}
         return Seen(by_key, pods, events)
 
@@ -140,8 +140,7 @@ class WorkloadObjects:
         if self._feed is None or self._feed_for != (kind, name):
             self.close()
             resource = LEADERWORKERSETS if kind == vocabulary.LEADERWORKERSET else DEPLOYMENTS
-            label = f"{vocabulary.WORKLOAD_LABEL}={name}"
-            watched = [Subscription(resource, label), Subscription(PODS, label)]
+            watched = [Subscription(resource, _label(name)), Subscription(PODS, vocabulary.pod_selector(name))]
             watched += [Subscription(EVENTS, optional=True)] if self._events_shown else []
             self._feed, self._feed_for = Feed(self._client, tuple(watched)), (kind, name)
             return
@@ -169,11 +168,11 @@ class WorkloadObjects:
             self._events_shown = False
             return []
 
-    def _listed(self, resource: Resource, name: str, is_optional: bool = False) -> list[Object]:
-        """Return the objects of one kind that carry the workload's label; none of a kind that is not served, nor of an
+    def _listed(self, resource: Resource, labels: str, is_optional: bool = False) -> list[Object]:
+        """Return the objects of one kind that a selector of labels takes; none of a kind that is not served, nor of an
         optional one that is not ours to see."""
         try:
-            return list(self._client.list(resource, labels=f"{vocabulary.WORKLOAD_LABEL}={name}").items)
+            return list(self._client.list(resource, labels=labels).items)
         except NotServed:
             return []
         except Refused as refused:
@@ -195,6 +194,11 @@ def resource_of(key: str) -> tuple[Resource, str]:
     """Return the resource and the name that a body key stands for."""
     kind, _slash, name = key.partition("/")
     return BY_KIND[kind], name
+
+
+def _label(name: str) -> str:
+    """Return the selector of everything that carries the workload's label."""
+    return f"{vocabulary.WORKLOAD_LABEL}={name}"
 
 
 def _says_workload(found: Object, name: str) -> bool:

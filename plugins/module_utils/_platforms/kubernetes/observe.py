@@ -143,7 +143,7 @@ def workload_status(
     Pods that have ended for good and were replaced since (an evicted pod stays in the list) are left out.
     """
     main = objects.get(main_object_key(live.kind, live.name))
-    there = _without_leftovers(pods, live.kind)
+    there = without_leftovers(pods, live.kind)
     if not live.managed and not pods:
         # The pods of what others made carry no label of ours.
         return WorkloadStatus(phase=phase_of(live.name, live.kind, objects), endpoint=live.endpoint)
@@ -253,7 +253,7 @@ def _count(controller: Object, key: str) -> int:
     return whole_number(mapping(controller.get("status")).get(key), 0)
 
 
-def _without_leftovers(pods: Sequence[Object], kind: str) -> list[Object]:
+def without_leftovers(pods: Sequence[Object], kind: str) -> list[Object]:
     """Return the pods by name, without those that have ended for good and have a successor of their role."""
     living = {role_of(pod, kind) for pod in pods if not is_over(pod)}
     kept = [pod for pod in pods if not is_over(pod) or role_of(pod, kind) not in living]

@@ -31,16 +31,17 @@ Rule = Mapping[str, Any]
 
 
 def missing_permissions(
-    client: KubernetesClient, unserved: Sequence[Resource], needed_too: Sequence[Resource]
+    client: KubernetesClient,
+    unserved: Sequence[Resource],
+    needed_too: Sequence[Resource],
+    rows: Sequence[Permission] = PERMISSIONS,
 ) -> tuple[list[Permission], list[Permission]]:
-    """Return the permissions that are missing: the needed ones, and the others.
+    """Return which of the permissions ``rows`` are missing: the needed ones, and the others.
 
     What the cluster does not serve (``unserved``) is not asked for; ``needed_too`` are kinds that are needed this time.
     """
     rules, is_complete = _rules(client)
-    missing = [
-        row for row in PERMISSIONS if row.resource not in unserved and not _is_allowed(client, row, rules, is_complete)
-    ]
+    missing = [row for row in rows if row.resource not in unserved and not _is_allowed(client, row, rules, is_complete)]
     needed = [row for row in missing if row.needed or row.resource in needed_too]
     return needed, [row for row in missing if row not in needed]
 

@@ -9,8 +9,7 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 import dataclasses
-import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -21,7 +20,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     STOPPED,
     AppliedRecord,
     ChangeRules,
+    CommandResult,
     HttpAnswer,
+    LeadersInside,
     LiveWorkload,
     PodStatus,
     Rehearsal,
@@ -33,10 +34,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes import checks, observe
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.client import (
-    KubernetesClient,
-    Refused,
-)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.client import KubernetesClient
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.comparable import (
     comparable,
     shown,
@@ -44,8 +42,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.controller import (
     choose_controller,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.expectation import verify_cluster
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.layout import read_layout
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.leaders import Leaders
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.looks import JobLook, start_look
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.lost_machines import LostMachines
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.marks import (
     is_ours,
     record_text_of,
@@ -55,6 +56,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     WorkloadObjects,
     resource_of,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.pod_commands import run_in_pod
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.pod_logs import end_of_log
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.pod_states import is_terminating
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.preflight import Preflight
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.render import render
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.resources import (
@@ -64,14 +68,15 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.rules import change_rules
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.vocabulary import CONTAINER, TRAITS
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.writing import Writer
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.preflight import (
     PreflightCheck,
     PreflightNeeds,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import read_record
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import mapping
-from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError, OptionError
-from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan import Plan
 
@@ -89,13 +94,15 @@ class KubernetesPlatform:
         self._connection = connection
         self._host = host
         self._client = client or KubernetesClient(connection.kubernetes, connection.namespace, host)
-        self._verify_cluster()
+        verify_cluster(connection, self._client)
         self._objects = WorkloadObjects(self._client)
         self._writer = Writer(self._client, self._objects, host, connection.kubernetes.force_conflicts)
         self._leaders = Leaders(self._client, connection.endpoint.token)
         self._live: dict[str, Mapping[str, Object]] = {}
         self._kinds: dict[str, str] = {}
         self._restarted: dict[str, bool] = {}
+        self._lost = LostMachines(self._client, host)
+        self._pods: dict[str, list[Object]] = {}
 
     def target(self) -> Target:
         """Return where this platform object points."""
@@ -121,7 +128,7 @@ class KubernetesPlatform:
             remains = self._objects.labelled(name)
             self._live[name] = remains
             if not remains:
-                return None
+                return self._leaving(name)
             return LiveWorkload(name, _REMAINS, next(iter(remains)), FAILED, True, {}, replicas=0)
         record = read_record(record_text_of(found.objects[found.main]))
         others = [key for key in (record.body if record is not None else ()) if key != found.main]
@@ -203,15 +210,16 @@ class KubernetesPlatform:
         if not live.managed:
             return observe.workload_status(live, self._live.get(live.name, {}), [], [])
         seen = self._objects.seen(live.kind, live.name)
+        self._pods[live.name] = seen.pods
         if not seen.objects and live.kind != _REMAINS:
             pods = observe.workload_status(live, {}, seen.pods, []).pods
-            return WorkloadStatus(phase=DELETING, pods=pods, deleted=True)
+            return WorkloadStatus(DELETING, pods=self._lost.told(pods, seen.pods, live.kind), deleted=True)
         others = {key: entry for key, entry in self._live.get(live.name, {}).items() if key not in self._mains(live)}
         status = observe.workload_status(live, {**others, **seen.objects}, seen.pods, seen.events)
         self._restarted = {
             str(mapping(pod.get("metadata")).get("uid")): observe.was_restarted(pod) for pod in seen.pods
         }
-        return status
+        return dataclasses.replace(status, pods=self._lost.told(status.pods, seen.pods, live.kind))
 
     def await_news(self, live: LiveWorkload, seconds: float) -> None:
         """Return as soon as a watch tells of a change, and after ``seconds`` at the latest."""
@@ -224,12 +232,11 @@ class KubernetesPlatform:
     def log(self, live: LiveWorkload, pod: PodStatus, lines: int) -> str | None:
         """Return the end of a pod's log; of the container before where it was restarted and has not got ready, unless
         that log is there no more."""
-        for previous in (True, False) if self._restarted.get(pod.handle, False) else (False,):
-            try:
-                return self._client.logs(pod.name, container=CONTAINER, tail_lines=lines, previous=previous)
-            except Refused:
-                continue
-        return None
+        return end_of_log(self._client, pod.name, CONTAINER, lines, self._restarted.get(pod.handle, False))
+
+    def release_lost(self, live: LiveWorkload) -> list[Finding]:
+        """Delete with a grace of zero the pods that cannot end because their machine is not ready."""
+        return self._lost.release(self._pods.get(live.name, []))
 
     def preflight(self, needs: PreflightNeeds) -> list[PreflightCheck]:
         """Say whether the cluster is ready for such workloads; reads only."""
@@ -251,6 +258,29 @@ class KubernetesPlatform:
     def layout(self, live: LiveWorkload) -> ReplicaLayout:
         """Return what the pods run, read from the live workload's body (pure)."""
         return read_layout(live.body, live.replicas)
+
+    def execute(self, live: LiveWorkload, pod: PodStatus, command: Sequence[str], time_limit: float) -> CommandResult:
+        """Run a command in a pod's engine container. Raises ``Unreachable``."""
+        self._host.alive()
+        return run_in_pod(self._client, pod.name, CONTAINER, command, time_limit)
+
+    def leaders_inside(self, live: LiveWorkload, status: WorkloadStatus) -> LeadersInside:
+        """Return how a look can ask the leaders at their own addresses. Raises ``Unreachable``."""
+        return self._leaders.inside(status)
+
+    def start_look(self, look: Look) -> JobLook:
+        """Start a look as a Job."""
+        self._host.alive()
+        return start_look(self._client, look)
+
+    def _leaving(self, name: str) -> LiveWorkload | None:
+        """Return a workload of which nothing is left but pods that were asked to end, which those of a lost machine
+        cannot: the garbage collector does not always wait for them. Their names are still taken."""
+        pods = [pod for pod in self._objects.pods(name) if is_terminating(pod)]
+        if not pods:
+            return None
+        handle = str(mapping(pods[0].get("metadata")).get("uid") or "")
+        return LiveWorkload(name, _REMAINS, handle, DELETING, True, {}, replicas=0)
 
     def _is_half_deleted(self, name: str) -> bool:
         """Say whether an object of the workload is left that nobody has asked to be deleted."""
@@ -275,20 +305,3 @@ class KubernetesPlatform:
         self._objects.close()
         self._live[name], self._kinds[name] = objects, kind
         return observe.live_workload(name, kind, objects, record)
-
-    def _verify_cluster(self) -> None:
-        """Refuse a cluster that is not the one the user means."""
-        expected = self._connection.expect_cluster
-        known = (self._client.cluster, urllib.parse.urlsplit(self._client.address).hostname)
-        if expected is None or expected in known:
-            return
-        names = " or ".join(sorted({name for name in known if name}))
-        raise GpuopsError.from_finding(
-            Finding(
-                ERROR,
-                "wrong_cluster",
-                f"the connection leads to {names}, not to {expected}.",
-                "Correct kubeconfig and context, or expect_cluster. Nothing was done.",
-                "expect_cluster",
-            )
-        )

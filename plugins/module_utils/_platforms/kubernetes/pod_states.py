@@ -91,6 +91,15 @@ def is_running(pod: Object) -> bool:
     return _phase(pod) == "running"
 
 
+def lost_contact(pod: Object) -> bool:
+    """Say whether the control plane treats the pod as on a machine that it has not heard of: it says in place of the
+    kubelet that the pod is not ready, and after some minutes its taint on the machine takes the pod away."""
+    is_unready = _condition(pod, "Ready").get("status") == "False"
+    is_taken = _condition(pod, "DisruptionTarget").get("reason") == "DeletionByTaintManager"
+    by_another = is_unready and _condition(pod, "ContainersReady").get("status") == "True"
+    return (by_another or is_taken) and not is_over(pod)
+
+
 def has_machine(pod: Object) -> bool:
     """Say whether the pod has been placed on a machine."""
     return bool(mapping(pod.get("spec")).get("nodeName"))

@@ -85,11 +85,11 @@ class Preflight:
 
     def checks(self, needs: PreflightNeeds) -> list[PreflightCheck]:
         """Return all checks, those that others rest on first. Raises where the API server cannot be reached."""
-        checks = [self._api(), self._trust(), self._credentials(), *self._namespace()]
+        checks = [self._api(), self.trust(), self._credentials(), *self._namespace()]
         is_there = not any(check.status == FAILED for check in checks)
         checks += [self._permissions(needs), self._controller(needs), self._service_monitors()]
         if is_there:
-            checks += [self._quota(needs), *(self._claim(claim, needs) for claim in needs.claims)]
+            checks += [self._quota(needs), *(self.claim(claim, needs) for claim in needs.claims)]
         return [*checks, self._storage(needs), self._gpus(needs), self._priority_classes()]
 
     def _api(self) -> PreflightCheck:
@@ -101,7 +101,7 @@ class Preflight:
             return PreflightCheck("api", DOUBTFUL, evidence, hint, "version_too_old")
         return PreflightCheck("api", PASSED, evidence)
 
-    def _trust(self) -> PreflightCheck:
+    def trust(self) -> PreflightCheck:
         """Judge what the options and the kubeconfig say of the API server's certificate."""
         kubernetes = self._connection.kubernetes
         if not self._client.address.startswith("https://"):
@@ -197,7 +197,8 @@ class Preflight:
             return _unseen("storage", "the storage classes")
         return describe_storage(answer.content or [], is_shared=needs.all_pods > 1 and not needs.claims)
 
-    def _claim(self, claim: str, needs: PreflightNeeds) -> PreflightCheck:
+    def claim(self, claim: str, needs: PreflightNeeds) -> PreflightCheck:
+        """Judge whether a claim can serve all the pods."""
         name = f"claim {claim}"
         answer = self._facts.claim(claim)
         if not answer.permitted:

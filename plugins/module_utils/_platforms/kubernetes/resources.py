@@ -49,6 +49,7 @@ class Resource:
 LEADERWORKERSETS = Resource("leaderworkerset.x-k8s.io", "v1", "leaderworkersets", "LeaderWorkerSet")
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 SERVICES = Resource("", "v1", "services", "Service")
+JOBS = Resource("batch", "v1", "jobs", "Job")
 PODS = Resource("", "v1", "pods", "Pod")
 EVENTS = Resource("", "v1", "events", "Event")
 NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
@@ -77,6 +78,7 @@ RESOURCES = (
     LEADERWORKERSETS,
     DEPLOYMENTS,
     SERVICES,
+    JOBS,
     PODS,
     EVENTS,
     NETWORK_POLICIES,

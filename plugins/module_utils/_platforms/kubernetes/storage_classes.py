@@ -83,7 +83,12 @@ def describe_storage(classes: Sequence[Object], is_shared: bool) -> PreflightChe
     return PreflightCheck("storage", DOUBTFUL, f"{words}: none offers ReadWriteMany.", hint, "storage_not_shared")
 
 
+def is_default(storage_class: Object) -> bool:
+    """Say whether claims that name no class get this one."""
+    return mapping(mapping(storage_class.get("metadata")).get("annotations")).get(_DEFAULT) == "true"
+
+
 def _in_words(storage_class: Object) -> str:
     meta = mapping(storage_class.get("metadata"))
-    default = " (default)" if mapping(meta.get("annotations")).get(_DEFAULT) == "true" else ""
+    default = " (default)" if is_default(storage_class) else ""
     return f"{meta.get('name')}{default} by {storage_class.get('provisioner')}"

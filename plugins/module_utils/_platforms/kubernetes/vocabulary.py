@@ -26,6 +26,9 @@ OUR_PREFIX = "gpuops.inference/"
 WORKLOAD_LABEL = "gpuops.inference/workload"
 # The place of a pod in its replica, where a controller of its own runs each: "0" is the leader.
 POD_INDEX_LABEL = "gpuops.inference/pod-index"
+# What a look reads: on its job and its pod. These carry the workload's label too, so that a NetworkPolicy of the
+# workload lets them through, and are none of its own.
+LOOK_LABEL = "gpuops.inference/look"
 # Tells the Service that clients use from the one that the pods of a replica use among themselves.
 SERVICE_LABEL = "gpuops.inference/service"
 HTTP_SERVICE = "http"
@@ -110,6 +113,11 @@ def object_labels(name: str) -> dict[str, str]:
 def pod_labels(name: str, role: str) -> dict[str, str]:
     """Return the labels of the workload's pods of one role."""
     return {**object_labels(name), RECIPE_WORKLOAD_LABEL: name, RECIPE_ROLE_LABEL: RECIPE_ROLES[role]}
+
+
+def pod_selector(name: str) -> str:
+    """Return the selector of the workload's own pods, whatever runs them, without those of looks at it."""
+    return f"{WORKLOAD_LABEL}={name},!{LOOK_LABEL}"
 
 
 def leader_selector(name: str) -> dict[str, str]:

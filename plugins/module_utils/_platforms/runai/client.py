@@ -29,6 +29,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.host imp
 Record = dict[str, Any]
 # The API's largest page (facts: ``limit`` 1 to 500).
 PAGE_SIZE = 500
+_DATA_SOURCES = "/api/v1/asset/datasource/pvc"
 # 408 and 5xx say nothing about whether a request was carried out.
 _DOUBTFUL_STATUSES = tuple(status for status in BUSY_STATUSES if status != 429)
 
@@ -69,6 +70,11 @@ class RunaiClient:
         query = filter_query(name=name, projectName=project)
         return self._pages("/api/v1/workloads", query, "workloads", f"look up workload {name}")
 
+    def project_workloads(self, project: str) -> list[Record]:
+        """Return all workloads of a project, whatever their type."""
+        query = filter_query(projectName=project)
+        return self._pages("/api/v1/workloads", query, "workloads", "read the project's workloads")
+
     def workload(self, handle: str) -> Record | None:
         """Return one workload with its phase and messages, or ``None`` where there is none."""
         return self._read_one(f"/api/v1/workloads/{quote(handle, safe='')}", "read the workload's status")
@@ -90,6 +96,11 @@ class RunaiClient:
         path = f"/api/v1/workloads/{quote(handle, safe='')}/events?limit={PAGE_SIZE}"
         return _records(self._read_one(path, "read the workload's events"), "events")
 
+    def data_sources(self, project: str) -> list[Record]:
+        """Return the PVC data sources of a project, by its id; none where they may not be seen."""
+        path = f"{_DATA_SOURCES}?projectId={quote(project, safe='')}"
+        return _records(self._read_one(path, "read the PVC data sources", (400, 403, 404)), "entries")
+
     def history(self, handle: str) -> list[Record]:
         """Return the recorded phases and events of a workload (one page)."""
         path = f"/api/v1/workloads/{quote(handle, safe='')}/history?limit={PAGE_SIZE}"
@@ -100,10 +111,45 @@ class RunaiClient:
 
         Raises ``DoubtfulAnswer`` where it may have been carried out, ``ApiError`` where it was refused.
         """
-        what = f"create workload {body.get('name', '')}"
+        return self._create(f"/api/v1/workloads/{kind}", body, f"create workload {body.get('name', '')}")
+
+    def update(self, kind: str, handle: str, spec: Mapping[str, Any]) -> None:
+        """Set the given fields of a workload. Setting them twice is the same, so a doubtful answer is repeated."""
+        self._repeatable("PATCH", _path(kind, handle), {"spec": dict(spec)}, "change the workload")
+
+    def delete(self, kind: str, handle: str) -> None:
+        """Ask for the deletion of a workload; one that is gone already is as good."""
+        self._delete(_path(kind, handle), "delete the workload")
+
+    def project_data_sources(self, project: str) -> list[Record]:
+        """Return the PVC data sources that belong to a project itself, by its id, with their state and users."""
+        query = urlencode({"projectId": project, "scope": "project", "statusInfo": "true", "usageInfo": "true"})
+        return _records(self._read(f"{_DATA_SOURCES}?{query}", "read the PVC data sources"), "entries")
+
+    def create_data_source(self, body: Mapping[str, Any]) -> Record:
+        """Create a PVC data source. Sent once, as a workload is; raises the same."""
+        name = body["meta"]["name"]
+        return self._create(_DATA_SOURCES, body, f"create the PVC data source {name}")
+
+    def update_data_source(self, handle: str, body: Mapping[str, Any]) -> None:
+        """Set name, description and path of a data source; doing it twice is the same."""
+        self._repeatable("PUT", f"{_DATA_SOURCES}/{quote(handle, safe='')}", body, "change the PVC data source")
+
+    def delete_data_source(self, handle: str) -> None:
+        """Ask for the deletion of a data source; one that is gone already is as good."""
+        self._delete(f"{_DATA_SOURCES}/{quote(handle, safe='')}", "delete the PVC data source")
+
+    def storage_classes(self, cluster: str) -> list[Record] | None:
+        """Return the storage classes of a cluster, by its id; ``None`` where they may not be seen, or where the
+        control plane does not have them."""
+        path = f"/api/v2/storage-classes?clusterId={quote(cluster, safe='')}"
+        content = self._read_one(path, "read the storage classes", (400, 403, 404))
+        return None if content is None else _records(content, "items")
+
+    def _create(self, path: str, body: Mapping[str, Any], what: str) -> Record:
         try:
             reply = self._retry.call(
-                lambda: self._authorized("POST", f"/api/v1/workloads/{kind}", body),
+                lambda: self._authorized("POST", path, body),
                 lambda status: status == 429,
                 lambda error: error.passing and not error.maybe_executed,
             )
@@ -116,14 +162,9 @@ class RunaiClient:
         content = self._content(reply, what)
         return content if isinstance(content, dict) else {}
 
-    def update(self, kind: str, handle: str, spec: Mapping[str, Any]) -> None:
-        """Set the given fields of a workload. Setting them twice is the same, so a doubtful answer is repeated."""
-        self._repeatable("PATCH", _path(kind, handle), {"spec": dict(spec)}, "change the workload")
-
-    def delete(self, kind: str, handle: str) -> None:
-        """Ask for the deletion of a workload; one that is gone already is as good."""
+    def _delete(self, path: str, what: str) -> None:
         try:
-            self._repeatable("DELETE", _path(kind, handle), None, "delete the workload")
+            self._repeatable("DELETE", path, None, what)
         except refusals.ApiError as error:
             if error.status != 404:
                 raise

@@ -72,8 +72,8 @@ class EndpointClient:
             raise Unreachable("the platform reports no address for the endpoint yet.")
         if not endpoint.external:
             raise Unreachable(
-                "the endpoint can be reached from inside the cluster only: with `serving.external: true` "
-                "it can be reached from here.",
+                "the endpoint can be reached from inside the cluster only: with `serving.external: true`, or with a "
+                "kubeconfig of the project's cluster, it can be asked from here.",
                 NOT_REACHABLE_FROM_HERE,
             )
         token, credential = self._token_for(endpoint)

@@ -38,6 +38,12 @@ def read_layout(body: Mapping[str, Any], replicas: int | None = None) -> Replica
     return ReplicaLayout(_role(leader, 1), follower, _first(replicas, whole_number(spec.get("replicas"), None), 1))
 
 
+def serving_port(body: Mapping[str, Any]) -> int | None:
+    """Return the port on which the leader serves: ``port`` of a distributed, ``container`` of a single-pod one."""
+    port = mapping(mapping(body.get("spec")).get("servingPort"))
+    return whole_number(port.get("port"), None) or whole_number(port.get("container"), None)
+
+
 def _role(pod: Mapping[str, Any], pods: int) -> RolePods:
     """Read one role's pod description."""
     command = _words(pod.get("command"))

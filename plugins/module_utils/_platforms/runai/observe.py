@@ -149,8 +149,13 @@ def endpoint_of(entry: Record, body: Record) -> Endpoint | None:
     if not addresses:
         return None
     best = next((address for address in addresses if _is_external(address)), addresses[0])
+    return Endpoint(best.rstrip("/"), _is_external(best), requires_platform_token(body))
+
+
+def requires_platform_token(body: Record) -> bool:
+    """Say whether the platform lets only its own users call the workload."""
     access = mapping(mapping(body.get("spec")).get("servingPort")).get("authorizationType", "public")
-    return Endpoint(best.rstrip("/"), _is_external(best), access != "public")
+    return bool(access != "public")
 
 
 def history_messages(records: Sequence[Record]) -> tuple[str, ...]:
@@ -198,7 +203,7 @@ def _pod(live: LiveWorkload, pod: Record) -> PodStatus:
     return PodStatus(
         name=name,
         handle=str(pod.get("id") or name),
-        phase=str(pod.get("k8sPhase") or pod.get("phase") or "Unknown"),
+        phase=str(pod.get("k8sPhase") or pod.get("phase") or "Unknown").lower(),
         role="leader" if live.kind == INFERENCE else _role(live.name, name),
         machine=_text(pod.get("nodeName")),
         address=_text(pod.get("ip")),

@@ -1,15 +1,15 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Run:ai as a platform: the interface of ``_platforms.base``, by REST alone.
+"""Run:ai as a platform: the interface of ``_platforms.base``, by REST; beside it a look into the cluster.
 
 For internal use of this collection only: may change without notice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +17,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     CREATING,
     DELETING,
     FAILED,
+    NOT_REACHABLE_FROM_HERE,
     ROLLING,
     RUNNING,
     AppliedRecord,
     ChangeRules,
+    CommandResult,
     HttpAnswer,
     LiveWorkload,
     PodStatus,
@@ -28,9 +30,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     RenderedWorkload,
     ReplicaLayout,
     Target,
+    Unreachable,
     WorkloadStatus,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.preflight import (
     PreflightCheck,
     PreflightNeeds,
@@ -42,14 +46,25 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai import checks, observe
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import RunaiClient
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.cluster_view import (
+    CLAIM_MISSING,
+    ClusterView,
+    NotUsable,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.comparable import comparable, shown
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.creation import Creation, Creator
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.data_sources import DataSources
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.endpoint import (
     EndpointClient,
     PlatformToken,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.expectation import verify_cluster
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.layout import read_layout
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.place import Cluster, Place
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.place import (
+    Cluster,
+    Place,
+    Project,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.preflight import Preflight
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.record import (
     with_record,
@@ -75,10 +90,16 @@ _APPEARING_SECONDS = 30.0
 
 
 class RunaiPlatform:
-    """One project of one Run:ai control plane."""
+    """One project of one Run:ai control plane. Where the user gives a way into the project's cluster, what the API does
+    not tell (logs, commands, every leader, claims) comes from there; all writes go to the API."""
 
     def __init__(
-        self, connection: Connection, host: Host, retry: Retry | None = None, client: RunaiClient | None = None
+        self,
+        connection: Connection,
+        host: Host,
+        retry: Retry | None = None,
+        client: RunaiClient | None = None,
+        view: ClusterView | None = None,
     ) -> None:
         if connection.runai is None:
             raise OptionError.of("runai_url", "the Run:ai control plane is not named.", "Set runai_url.")
@@ -92,9 +113,11 @@ class RunaiPlatform:
         self._retry = retry or Retry(host)
         self._client = client or RunaiClient(connection.runai, host, retry=self._retry)
         self._place = Place(self._client, connection.project)
+        self._view = view or (ClusterView(connection, host) if connection.kubernetes is not None else None)
         self._endpoint_client: EndpointClient | None = None
         self._namespace: str | None = None
         self._cluster_handle: str | None = None
+        self._found: dict[str, LiveWorkload] = {}
         self._definitions: dict[str, Mapping[str, Any]] = {}
         self._replicas: dict[str, int] = {}
         self._created: dict[str, float] = {}
@@ -110,9 +133,15 @@ class RunaiPlatform:
             namespace=self._namespace,
         )
 
-    def within(self, seconds: float) -> AbstractContextManager[None]:
-        """Bound what all requests to the control plane inside may take together."""
-        return self._retry.within(seconds)
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Bound what all requests inside may take together."""
+        with self._retry.within(seconds):
+            if self._view is None:
+                yield
+                return
+            with self._view.within(seconds):
+                yield
 
     def find(self, name: str) -> LiveWorkload | None:
         """Return the workload of this name: one request for the list, one for what it consists of.
@@ -130,6 +159,7 @@ class RunaiPlatform:
         if not entries:
             # A project that is not there lists nothing either: that is no answer to the question.
             self._place.project()
+            self._found.pop(name, None)
             return None
         # A name can be held by one that is being deleted and by its successor.
         entry = min(entries, key=lambda one: observe.phase_of(one) == DELETING)
@@ -138,17 +168,19 @@ class RunaiPlatform:
         if live.managed and live.phase == RUNNING and live.replicas != 0 and live.endpoint is None:
             # Whether the list carries addresses is not promised; the workload's own page has them.
             live = replace(live, endpoint=observe.endpoint_of(self._client.workload(live.handle) or {}, live.body))
+        self._found[name] = live
         return live
 
     def check(self, plan: Plan) -> list[Finding]:
-        """Return what Run:ai cannot do of ``plan``: reads the project and the clusters (two requests, once)."""
+        """Return what Run:ai cannot do of ``plan``: reads the project and the clusters (two requests, once), and looks
+        for the claims where the cluster can be looked into."""
         findings = checks.of_plan(plan) + checks.of_connection(self._connection)
         project = self._place.project()
         findings += checks.of_project(plan.spec, project)
         cluster = self._cluster(project.cluster)
         if cluster is not None:
             findings += checks.of_cluster(plan.spec, cluster)
-        return findings
+        return findings + self._claim_findings(plan, project)
 
     def render(self, plan: Plan) -> RenderedWorkload:
         """Return the plan as the body of a Run:ai workload (pure)."""
@@ -234,7 +266,7 @@ class RunaiPlatform:
             is_current = observe.current_revision(live, status.pods)
             told = filter(is_current, observe.history_messages(self._client.history(live.handle)))
             status = replace(status, messages=tuple(dict.fromkeys((*status.messages, *told))))
-        return status
+        return self._with_cluster(live, status, str(entry.get("createdAt") or "")) if detail else status
 
     def await_news(self, live: LiveWorkload, seconds: float) -> None:
         """Wait for the seconds: the API sends no news."""
@@ -244,13 +276,20 @@ class RunaiPlatform:
         """Do nothing: nothing is kept open."""
 
     def log(self, live: LiveWorkload, pod: PodStatus, lines: int) -> str | None:
-        """Return nothing: the API has no logs."""
-        return None
+        """Return the end of a pod's log from the cluster: the API has no logs."""
+        try:
+            return self._view.log(live, pod, lines) if self._view is not None else None
+        except NotUsable:
+            return None
+
+    def release_lost(self, live: LiveWorkload) -> list[Finding]:
+        """Do nothing: the API deletes workloads, no pods."""
+        return []
 
     def preflight(self, needs: PreflightNeeds) -> list[PreflightCheck]:
         """Say whether the project and its cluster are ready for such workloads; reads only."""
         self._verify_cluster(None)
-        return Preflight(self._client, self._place, self._connection).checks(needs)
+        return Preflight(self._client, self._place, self._connection, self._view).checks(needs)
 
     def request_leaders(
         self,
@@ -260,9 +299,47 @@ class RunaiPlatform:
         path: str,
         body: Mapping[str, Any] | None,
         time_limit: float,
-    ) -> list[HttpAnswer]:
-        """Send one request through the endpoint, which leads to the leader of one replica. Raises ``Unreachable``."""
+    ) -> list[HttpAnswer | Unreachable]:
+        """Send one request to the leaders: to each of them through the API server of the cluster, else through the
+        endpoint, which leads to one of them. Raises ``Unreachable``."""
         self._host.alive()
+        endpoint = status.endpoint or live.endpoint
+        if self._view is None:
+            return [self._endpoint().request(endpoint, method, path, body, time_limit)]
+        # At an endpoint for users of the platform the token is one of theirs, which no pod may get.
+        token = None if observe.requires_platform_token(live.body) else self._connection.endpoint.token
+        try:
+            return self._view.request_leaders(live, status, method, path, body, time_limit, token)
+        except NotUsable as closed:
+            obstacle = closed.finding.evidence
+        try:
+            return [self._endpoint().request(endpoint, method, path, body, time_limit)]
+        except Unreachable as error:
+            if error.cause != NOT_REACHABLE_FROM_HERE:
+                raise
+            raise Unreachable(f"{error.reason} Besides, {obstacle}", error.cause) from None
+
+    def layout(self, live: LiveWorkload) -> ReplicaLayout:
+        """Return what the pods run, read from the live workload's body (pure)."""
+        return read_layout(live.body, live.replicas)
+
+    def execute(
+        self, live: LiveWorkload, pod: PodStatus, command: Sequence[str], time_limit: float
+    ) -> CommandResult | None:
+        """Run a command in a pod through the cluster: the API runs none. Raises ``Unreachable``."""
+        try:
+            return self._view.execute(live, pod, command, time_limit) if self._view is not None else None
+        except NotUsable:
+            return None
+
+    def leaders_inside(self, live: LiveWorkload, status: WorkloadStatus) -> None:
+        """Return nothing: no look is started yet."""
+
+    def start_look(self, look: Look) -> None:
+        """Return nothing: no look is started yet."""
+
+    def _endpoint(self) -> EndpointClient:
+        """Return what sends requests to endpoints."""
         if self._endpoint_client is None:
             runai = self._connection.runai
             authenticator = self._client.authenticator
@@ -271,11 +348,44 @@ class RunaiPlatform:
                 runai.ca_path if runai else None,
                 PlatformToken(authenticator.token, authenticator.renew),
             )
-        return [self._endpoint_client.request(status.endpoint or live.endpoint, method, path, body, time_limit)]
+        return self._endpoint_client
 
-    def layout(self, live: LiveWorkload) -> ReplicaLayout:
-        """Return what the pods run, read from the live workload's body (pure)."""
-        return read_layout(live.body, live.replicas)
+    def _with_cluster(self, live: LiveWorkload, status: WorkloadStatus, created: str) -> WorkloadStatus:
+        """Return the status with what the cluster shows beside it, or with the reason why nothing of it is there."""
+        view = self._view
+        if view is None:
+            return status
+        namespace = self._namespace or self._place.project().namespace
+        try:
+            if status.pods:
+                return view.status(live, namespace, status, created)
+            view.opened(namespace)
+        except NotUsable as obstacle:
+            return replace(view.handles.of_told(status), unseen=(obstacle.finding,))
+        return status
+
+    def _claim_findings(self, plan: Plan, project: Project) -> list[Finding]:
+        """Return what stands against the plan's claims, where the cluster can be looked into."""
+        if self._view is None:
+            return []
+        live = self._found.get(plan.spec.name)
+        if live is not None and live.phase != DELETING:
+            # Whether it is the right cluster is told by the pods that run already.
+            unseen = self.status(live).unseen
+            if unseen:
+                return list(unseen)
+        try:
+            found = self._view.claim_findings(plan, project.namespace)
+        except NotUsable as obstacle:
+            return [obstacle.finding]
+        sources = DataSources(self._client, project)
+        claims = {f"volumes[{index}].claim": volume.claim for index, volume in enumerate(plan.spec.volumes)}
+        return [
+            replace(finding, hint=sources.hint(claims.get(finding.object, "")) or finding.hint)
+            if finding.cause == CLAIM_MISSING
+            else finding
+            for finding in found
+        ]
 
     def _with_definition(self, name: str, entry: Mapping[str, Any]) -> LiveWorkload:
         """Return the workload with what it consists of, asked for as the kind its type suggests, then the other."""
@@ -332,16 +442,10 @@ class RunaiPlatform:
 
     def _verify_cluster(self, handle: str | None) -> None:
         """Refuse another cluster than ``expect_cluster`` names; no request where nothing is expected."""
-        expected = self._connection.expect_cluster
         self._cluster_handle = handle or self._cluster_handle
-        if expected is None:
-            return
-        handle = self._cluster_handle or self._place.project().cluster
-        cluster = self._cluster(handle)
-        if cluster is None or expected not in (cluster.name, cluster.handle):
-            found = f"project {self._project_name} is on cluster {cluster.name if cluster else handle}, not {expected}."
-            hint = "Check runai_url and project: this may be another environment than you mean. Nothing was changed."
-            raise GpuopsError.from_finding(Finding(ERROR, "wrong_cluster", found, hint, "expect_cluster"))
+        if self._connection.expect_cluster is not None and self._cluster_handle is None:
+            self._cluster_handle = self._place.project().cluster
+        verify_cluster(self._connection, self._place, self._cluster_handle)
 
     def _cluster(self, handle: str) -> Cluster | None:
         self._cluster_handle = handle

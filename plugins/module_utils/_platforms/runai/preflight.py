@@ -9,6 +9,7 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
@@ -23,6 +24,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.prefli
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai import checks
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import RunaiClient
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.cluster_preflight import view_checks
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.cluster_view import (
+    CLAIM_MISSING,
+    ClusterView,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.data_sources import DataSources
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.place import Cluster, Place, Project
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.versions import (
     DISTRIBUTED_SINCE,
@@ -37,12 +44,13 @@ _NOT_CONNECTED = ("Disconnected", "WaitingToConnect")
 
 
 class Preflight:
-    """Checks one project of one control plane."""
+    """Checks one project of one control plane; ``view`` looks into the cluster, where the user gave a way there."""
 
-    def __init__(self, client: RunaiClient, place: Place, connection: Connection) -> None:
+    def __init__(self, client: RunaiClient, place: Place, connection: Connection, view: ClusterView | None) -> None:
         self._client = client
         self._place = place
         self._connection = connection
+        self._view = view
 
     def checks(self, needs: PreflightNeeds) -> list[PreflightCheck]:
         """Return all checks, those that others rest on first. Raises where the control plane cannot be reached or does
@@ -59,7 +67,7 @@ class Preflight:
             _project(project),
             *self._cluster(project, needs),
             self._quota(project, needs),
-            *(_unseen_claim(claim) for claim in needs.claims),
+            *self._inside(project, needs),
         ]
 
     def _api(self) -> PreflightCheck:
@@ -70,6 +78,20 @@ class Preflight:
         return from_findings(
             "tls", checks.of_connection(self._connection), "the control plane's certificate is checked."
         )
+
+    def _inside(self, project: Project, needs: PreflightNeeds) -> list[PreflightCheck]:
+        """Look into the cluster; what it does not show of the claims is unknown."""
+        seen = view_checks(self._view, self._connection, project.namespace, needs) if self._view is not None else []
+        sources = DataSources(self._client, project)
+        explained = [
+            replace(check, hint=sources.hint(check.name.partition(" ")[2]) or check.hint)
+            if check.cause == CLAIM_MISSING
+            else check
+            for check in seen
+        ]
+        names = {check.name for check in seen}
+        unseen = [_unseen_claim(claim) for claim in needs.claims if f"claim {claim}" not in names]
+        return explained + unseen
 
     def _cluster(self, project: Project, needs: PreflightNeeds) -> list[PreflightCheck]:
         """Look at the project's cluster: connected, new enough, with the parts that the workload needs."""
@@ -147,7 +169,8 @@ def _by_pool(pools: Sequence[Mapping[str, Any]]) -> str:
 
 def _unseen_claim(claim: str) -> PreflightCheck:
     evidence = "the Run:ai API does not show the volume claims of the namespace."
-    return PreflightCheck(f"claim {claim}", UNKNOWN, evidence, "A missing one is told by the pods' events.")
+    hint = "A kubeconfig of the project's cluster shows them; without it a missing one is told by the pods' events."
+    return PreflightCheck(f"claim {claim}", UNKNOWN, evidence, hint)
 
 
 def _number(value: Any) -> float | None:

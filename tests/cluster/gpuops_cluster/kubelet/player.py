@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plays the pods of scenario images: writes their statuses and events into the API."""
+"""Plays the pods of scenario images and runs those of looks: writes their statuses and events into the API."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from typing import Any
 
 from gpuops_cluster.api import STRATEGIC, Api
 from gpuops_cluster.failure import ClusterError
+from gpuops_cluster.kubelet import look_pods
 from gpuops_cluster.kubelet.pods import Pod
 from gpuops_cluster.kubelet.scenarios import Event, life
 from gpuops_cluster.kubelet.statuses import now
 
 RETRY_SECONDS = 0.3
+# How long a container takes to end, and its pod to be taken away: as long as a log can still be read.
+STOP_SECONDS = 0.6
 
 
 class Life(threading.Thread):
@@ -32,7 +35,7 @@ class Life(threading.Thread):
 
     def run(self) -> None:
         """Write step after step."""
-        for step in life(self._pod):
+        for step in life(self._pod) if self._pod.is_played else look_pods.life(self._pod, self._api):
             if not self._write(step.status):
                 return
             for event in step.events:
@@ -80,6 +83,34 @@ class Life(threading.Thread):
             return
 
 
+class Ending(threading.Thread):
+    """One pod that was asked to end: it goes after a moment, and not at all while its machine's kubelet is away."""
+
+    def __init__(self, api: Api, pod: Pod) -> None:
+        super().__init__(name=f"end of {pod.full_name}", daemon=True)
+        self.over = threading.Event()
+        self._api = api
+        self._pod = pod
+
+    def run(self) -> None:
+        """Take the pod away as a kubelet does."""
+        path = f"/api/v1/namespaces/{self._pod.namespace}/pods/{self._pod.name}"
+        body = {"gracePeriodSeconds": 0, "preconditions": {"uid": self._pod.uid}}
+        seconds = STOP_SECONDS
+        while not self.over.wait(seconds):
+            seconds = RETRY_SECONDS
+            try:
+                if self._has_kubelet() and self._api.request("DELETE", path, body)[0] < 500:
+                    return
+            except OSError:
+                continue
+
+    def _has_kubelet(self) -> bool:
+        code, content = self._api.request("GET", f"/api/v1/nodes/{self._pod.machine}")
+        conditions = content.get("status", {}).get("conditions", []) if code == 200 else []
+        return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
+
+
 def describe_event(pod: Pod, event: Event, name: str) -> dict[str, Any]:
     """Return the body of an event as a kubelet writes it."""
     place = {"fieldPath": f"spec.containers{{{event.container}}}"} if event.container else {}
@@ -103,11 +134,12 @@ def describe_event(pod: Pod, event: Event, name: str) -> dict[str, Any]:
 
 
 class Player:
-    """Watches all pods and plays those of scenario images that have a machine."""
+    """Watches all pods that have a machine, plays those of scenario images and runs those of looks."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
         self._lives: dict[str, Life] = {}
+        self._endings: dict[str, Ending] = {}
 
     def run(self) -> None:
         """Watch for ever; a server that went away is asked again."""
@@ -124,12 +156,12 @@ class Player:
         for content in listed.get("items") or []:
             seen.add(content["metadata"]["uid"])
             self._look(content)
-        for uid in set(self._lives) - seen:
-            self._end(uid)
+        for uid in {*self._lives, *self._endings} - seen:
+            self._forget(uid)
         version = listed["metadata"]["resourceVersion"]
         for event in self._api.watch(f"/api/v1/pods?watch=1&resourceVersion={version}"):
             if event["type"] == "DELETED":
-                self._end(event["object"]["metadata"]["uid"])
+                self._forget(event["object"]["metadata"]["uid"])
             elif event["type"] == "ERROR":
                 return
             else:
@@ -138,12 +170,22 @@ class Player:
     def _look(self, content: dict[str, Any]) -> None:
         pod = Pod(content)
         if "deletionTimestamp" in content["metadata"]:
-            self._end(pod.uid)
-        elif pod.machine and pod.is_played and pod.uid not in self._lives:
+            self._stop(pod.uid)
+            # Other pods KWOK takes away.
+            if pod.machine and pod.is_played and pod.uid not in self._endings:
+                self._endings[pod.uid] = Ending(self._api, pod)
+                self._endings[pod.uid].start()
+        elif pod.machine and (pod.is_played or pod.is_look) and pod.uid not in self._lives:
             self._lives[pod.uid] = Life(self._api, pod)
             self._lives[pod.uid].start()
 
-    def _end(self, uid: str) -> None:
+    def _forget(self, uid: str) -> None:
+        self._stop(uid)
+        ending = self._endings.pop(uid, None)
+        if ending is not None:
+            ending.over.set()
+
+    def _stop(self, uid: str) -> None:
         life = self._lives.pop(uid, None)
         if life is not None:
             life.over.set()

@@ -20,19 +20,28 @@ SCENARIOS: dict[str, str] = {
     "never-ready": "followers_missing",
     "crash-loop": "kv_cache_no_room",
     "oom-killed": "good_start",
+    "process-killed": "good_start",
+    "killed": "good_start",
+    "follower-ends": "good_start",
     "no-program": "",
     "image-missing": "",
     "image-denied": "",
+    "image-too-large": "",
     "config-error": "",
+    "mount-fails": "",
     "evicted": "good_start",
+    "writes-too-much": "good_start",
 }
 DEFAULT_LOG = "good_start"
+# What the collection's looks carry: their pods are run by this package, whatever their image (look_pods.py).
+LOOK_LABEL = "gpuops.inference/look"
 # Where pods are: multicast addresses, to which the API server's proxy sends nothing ("address not allowed"). Requests
 # for pods thus never leave this machine, beyond which somebody else might have a private address.
 POD_NETWORK = "233.252.0.0/16"
 _PLAYED_NETWORK = "233.253"
 # vLLM's own default of --port, at which a stand-in of the engine answers (engines.py).
 ENGINE_PORT = 8000
+_KILLED = ("oom-killed", "process-killed", "killed")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s)")
 
 
@@ -119,6 +128,11 @@ class Pod:
         return self.image.name in SCENARIOS
 
     @property
+    def is_look(self) -> bool:
+        """Whether it is a look of the collection, whose command runs on this machine."""
+        return LOOK_LABEL in self.content["metadata"].get("labels", {})
+
+    @property
     def is_follower(self) -> bool:
         """Whether vLLM serves no HTTP in it."""
         first = self.containers[0]
@@ -138,7 +152,7 @@ class Pod:
             chosen = self.image.tag
         lines = recorded_log(chosen, self.is_follower) or []
         # Killed while it loaded the model.
-        return lines[: len(lines) // 2] if self.image.name == "oom-killed" else lines
+        return lines[: len(lines) // 2] if self.image.name in _KILLED else lines
 
 
 @cache

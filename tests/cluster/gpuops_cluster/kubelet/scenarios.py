@@ -128,6 +128,24 @@ def _oom_killed(pod: Pod) -> Iterator[Step]:
     return _crashes(pod, lambda identity, started: terminated(identity, "OOMKilled", KILLED, started, message))
 
 
+def _process_killed(pod: Pod) -> Iterator[Step]:
+    """One of the container's processes met the memory limit, as its kernel ends them one by one (cgroup v1)."""
+    message = termination_message(pod, pod.containers[0])
+    return _crashes(pod, lambda identity, started: terminated(identity, "OOMKilled", 1, started, message))
+
+
+def _killed(pod: Pod) -> Iterator[Step]:
+    message = termination_message(pod, pod.containers[0])
+    return _crashes(pod, lambda identity, started: terminated(identity, "Error", KILLED, started, message))
+
+
+def _follower_ends(pod: Pod) -> Iterator[Step]:
+    """A follower whose worker died ends with exit code 0; the leader does not notice."""
+    if not pod.is_follower:
+        return _unready(pod, None)
+    return _crashes(pod, lambda identity, started: terminated(identity, "Completed", 0, started))
+
+
 def _no_program(pod: Pod) -> Iterator[Step]:
     container = pod.containers[0]
     program = (container.get("command") or container.get("args") or ["vllm"])[0]
@@ -160,6 +178,16 @@ def _image_denied(pod: Pod) -> Iterator[Step]:
     )
 
 
+def _image_too_large(pod: Pod) -> Iterator[Step]:
+    image = pod.image.whole
+    return _failing_pulls(
+        pod,
+        f'rpc error: code = Unknown desc = failed to pull and unpack image "{image}": failed to extract layer '
+        "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef: write /var/lib/containerd/"
+        "io.containerd.snapshotter.v1.overlayfs/snapshots/7/fs/usr/lib/libcublas.so: no space left on device: unknown",
+    )
+
+
 def _failing_pulls(pod: Pod, error: str) -> Iterator[Step]:
     container = pod.containers[0]
     image, name = container["image"], container["name"]
@@ -182,6 +210,32 @@ def _failing_pulls(pod: Pod, error: str) -> Iterator[Step]:
         )
         message = f'Back-off pulling image "{image}": ErrImagePull: {error}'
         yield Step(state("ImagePullBackOff", message), waits, back_off(times)[0])
+
+
+# What a mount fails for, by the image's tag.
+_MOUNT_ERRORS = {
+    "path-missing": "hostPath type check failed: /srv/models is not a directory",
+    "export-missing": "mount failed: exit status 32\nMounting command: mount\nMounting arguments: -t nfs "
+    "10.0.0.1:/models /var/lib/kubelet/pods/x/volumes/kubernetes.io~nfs/models\nOutput: mount.nfs: mounting "
+    "10.0.0.1:/models failed, reason given by server: No such file or directory\n",
+    "access-denied": "mount failed: exit status 32\nMounting command: mount\nMounting arguments: -t nfs "
+    "10.0.0.1:/models /var/lib/kubelet/pods/x/volumes/kubernetes.io~nfs/models\nOutput: mount.nfs: access denied by "
+    "server while mounting 10.0.0.1:/models\n",
+    "read-only": "mkdir /var/lib/kubelet/pods/x/volumes/kubernetes.io~nfs/models: read-only file system",
+    "no-answer": "rpc error: code = DeadlineExceeded desc = context deadline exceeded",
+}
+
+
+def _mount_fails(pod: Pod) -> Iterator[Step]:
+    """Volumes of the pod cannot be mounted; a kubelet tries again, at first every half second."""
+    container = pod.containers[0]
+    first = container_status(pod, container, waiting("ContainerCreating"), created=False)
+    volume = next((entry["name"] for entry in pod.content["spec"]["volumes"] if "persistentVolumeClaim" in entry), "x")
+    error = _MOUNT_ERRORS[pod.image.tag]
+    event = Event("FailedMount", f'MountVolume.SetUp failed for volume "{volume}" : {error}', "Warning")
+    status = PodStatus(pod).whole(first, "Pending")
+    for times in itertools.count():
+        yield Step(status, (event,), min(0.5 * 2**times, 120.0))
 
 
 def _config_error(pod: Pod) -> Iterator[Step]:
@@ -237,15 +291,26 @@ def _never_ready(pod: Pod) -> Iterator[Step]:
 
 
 def _evicted(pod: Pod) -> Iterator[Step]:
+    name = pod.containers[0]["name"]
+    return _evictions(
+        pod,
+        "The node was low on resource: ephemeral-storage. Threshold quantity: 10Gi, available: 9Gi. "
+        f"Container {name} was using 64Gi, request is 0, has larger consumption of ephemeral-storage. ",
+        is_ready=True,
+    )
+
+
+def _writes_too_much(pod: Pod) -> Iterator[Step]:
+    """It fills its scratch folder while it starts."""
+    return _evictions(pod, 'Usage of EmptyDir volume "scratch" exceeds the limit "10Gi". ', is_ready=False)
+
+
+def _evictions(pod: Pod, message: str, is_ready: bool) -> Iterator[Step]:
     container = pod.containers[0]
     name = container["name"]
     status, started = PodStatus(pod), now()
-    first = container_status(pod, container, running(started), ready=True, started=True)
+    first = container_status(pod, container, running(started), ready=is_ready, started=is_ready)
     yield Step(status.whole(first, "Running"), _started_events(pod, 0), pod.image.seconds(EVICTION_SECONDS))
-    message = (
-        "The node was low on resource: ephemeral-storage. Threshold quantity: 10Gi, available: 9Gi. "
-        f"Container {name} was using 64Gi, request is 0, has larger consumption of ephemeral-storage. "
-    )
     state = terminated(container_id(pod, name, 0), "Error", KILLED, started)
     events = (
         Event("Evicted", message, "Warning"),
@@ -259,9 +324,15 @@ _LIVES: dict[str, Callable[[Pod], Iterator[Step]]] = {
     "never-ready": _never_ready,
     "crash-loop": _crash_loop,
     "oom-killed": _oom_killed,
+    "process-killed": _process_killed,
+    "killed": _killed,
+    "follower-ends": _follower_ends,
     "no-program": _no_program,
     "image-missing": _image_missing,
     "image-denied": _image_denied,
+    "image-too-large": _image_too_large,
     "config-error": _config_error,
+    "mount-fails": _mount_fails,
     "evicted": _evicted,
+    "writes-too-much": _writes_too_much,
 }

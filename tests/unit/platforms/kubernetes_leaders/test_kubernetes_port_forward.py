@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import websocket
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.channels import Channels
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.port_forward import (
-    Channel,
+    ForwardedPort,
     send_through,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transport import (
@@ -24,6 +25,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transp
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted_websocket import ScriptedWebSocket
 
 PORT = (8000).to_bytes(2, "little")
 BEGIN = [b"\0" + PORT, b"\1" + PORT]
@@ -34,48 +36,14 @@ ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 CHUNKED = b'HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"a":\r\n5\r\n "b"}\r\n0\r\n\r\n'
 
 
-class ScriptedWebSocket:
-    """Gives messages one after the other, then raises or says that the other side closed."""
-
-    def __init__(self, messages: list[bytes], end: Exception | None = None) -> None:
-        self._messages = list(messages)
-        self._end = end
-        self.sent = b""
-        self.frames: list[bytes] = []
-        self.is_over = False
-
-    def settimeout(self, seconds: float) -> None:
-        """Take a time limit, which has to be one."""
-        assert seconds > 0
-
-    def send_binary(self, data: bytes) -> None:
-        """Keep what is sent."""
-        self.frames.append(data)
-        self.sent += data[1:]
-
-    def recv_data(self) -> tuple[int, bytes]:
-        """Return the next message."""
-        if self.is_over:
-            raise websocket.WebSocketConnectionClosedException("Connection is closed")
-        if self._messages:
-            return websocket.ABNF.OPCODE_BINARY, self._messages.pop(0)
-        if self._end is not None:
-            raise self._end
-        return websocket.ABNF.OPCODE_CLOSE, b""
-
-    def shutdown(self) -> None:
-        """Close."""
-        self.is_over = True
-
-
 def exchange(
     messages: list[bytes], end: Exception | None = None, body: bytes | None = None, limit: int = 100, seconds: float = 5
 ) -> tuple[HttpReply, ScriptedWebSocket]:
     scripted = ScriptedWebSocket(messages, end)
-    channel = Channel(scripted, time.monotonic() + seconds, seconds)
+    port = ForwardedPort(Channels(scripted, time.monotonic() + seconds, seconds))
     try:
         reply = send_through(
-            channel, "w-0:8000", "POST" if body else "GET", "/v1/models", {"Authorization": "Bearer key"}, body, limit
+            port, "w-0:8000", "POST" if body else "GET", "/v1/models", {"Authorization": "Bearer key"}, body, limit
         )
     finally:
         assert scripted.is_over

@@ -14,10 +14,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.port_forward import (
-    NotForwarded,
-    open_channel,
-)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.channels import NotOpened
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.port_forward import open_port
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.transport import (
     INTERRUPTED,
     PROXY,
@@ -100,7 +98,7 @@ def proxy_at(port: int, scheme: str = "http") -> Any:
 
 def failure(of: Any, seconds: float = 5) -> HttpError:
     with pytest.raises(HttpError) as error:
-        open_channel(of, PATH, 8000, seconds, AGENT)
+        open_port(of, PATH, 8000, seconds, AGENT)
     assert not error.value.maybe_executed, "nothing has reached the pod"
     return error.value
 
@@ -108,8 +106,8 @@ def failure(of: Any, seconds: float = 5) -> HttpError:
 def test_the_handshake_asks_for_the_port_as_the_user(server: RawServer) -> None:
     server.answer = b'HTTP/1.1 403 Forbidden\r\nContent-Length: 17\r\n\r\n{"kind":"Status"}'
     reached = access(f"http://127.0.0.1:{server.port}/k8s/clusters/one", **{"Impersonate-User": "somebody"})
-    with pytest.raises(NotForwarded) as error:
-        open_channel(reached, PATH, 8000, 5, AGENT)
+    with pytest.raises(NotOpened) as error:
+        open_port(reached, PATH, 8000, 5, AGENT)
     assert (error.value.reply.status, error.value.reply.json()) == (403, {"kind": "Status"})
     first, *fields = server.heads[0].splitlines()
     assert first == f"GET /k8s/clusters/one{PATH}?ports=8000 HTTP/1.1"
@@ -124,8 +122,8 @@ def test_a_redirect_is_not_followed(server: RawServer) -> None:
     server.answer = (
         f"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{elsewhere.port}/\r\nContent-Length: 0\r\n\r\n".encode()
     )
-    with pytest.raises(NotForwarded) as error:
-        open_channel(access(f"http://127.0.0.1:{server.port}", Authorization="Bearer t"), PATH, 8000, 5, AGENT)
+    with pytest.raises(NotOpened) as error:
+        open_port(access(f"http://127.0.0.1:{server.port}", Authorization="Bearer t"), PATH, 8000, 5, AGENT)
     elsewhere.end()
     assert error.value.reply.status == 302
     assert elsewhere.heads == []

@@ -85,7 +85,7 @@ CASES: list[tuple[str, str, str, list[tuple[str, str]]]] = [
     ("deployment_oom", INITIALIZING, INITIALIZING, [(ERROR, "out_of_memory"), (ERROR, "crash_loop")]),
     ("lws_no_program", PENDING, CREATING, [(ERROR, "container_start_failed")]),
     ("deployment_config_error", INITIALIZING, CREATING, [(ERROR, "run_as_root_refused")]),
-    ("deployment_evicted", RUNNING, RUNNING, [(WARNING, "evicted")]),
+    ("deployment_evicted", RUNNING, RUNNING, [(WARNING, "disk_pressure")]),
     ("lws_unschedulable", PENDING, INITIALIZING, [(WARNING, "unschedulable")]),
     ("lws_pod_security", CREATING, CREATING, [(ERROR, "pod_security_refused")]),
     ("deployment_pod_security", CREATING, CREATING, [(ERROR, "pod_security_refused")]),

@@ -168,7 +168,7 @@ def test_rules_of_the_namespace_do_not_grant_what_belongs_to_the_cluster() -> No
     cluster = FakeCluster()
     cluster.lacks = {row for row in PERMISSIONS if row.resource == NODES}
     _needed, optional = missing_permissions(cluster, (), ())
-    assert in_words(optional) == ["list nodes"]
+    assert in_words(optional) == ["get, list nodes"]
 
 
 def test_where_the_api_server_cannot_list_the_rules_each_right_is_asked_for() -> None:

@@ -61,13 +61,13 @@ class ScriptedApi:
         return copy.deepcopy(self.objects.get(f"{resource.kind}/{name}"))
 
     def list(self, resource: Resource, labels: str = "", fields: str = "") -> Listed:
-        """Return the objects of a kind with a label."""
+        """Return the objects of a kind that a selector of labels takes: those it asks for, without those it does not
+        want (``!label``)."""
         self._ask(f"list {resource.kind}", resource)
-        name, _equals, value = labels.partition("=")
         found = [
             entry
             for key, entry in self.objects.items()
-            if key.startswith(f"{resource.kind}/") and (not labels or labels_of(entry).get(name) == value)
+            if key.startswith(f"{resource.kind}/") and all(_has(entry, part) for part in labels.split(",") if part)
         ]
         return Listed(copy.deepcopy(found))
 
@@ -125,6 +125,14 @@ def platform_over(api: ScriptedApi, **connection: Any) -> KubernetesPlatform:
     """Return a fresh platform object, as every task has one."""
     whole = {"platform": "kubernetes", "namespace": "my-project", "kubernetes": KubernetesConnection(), **connection}
     return KubernetesPlatform(Connection(**whole), Host(), client=cast(Any, api))
+
+
+def _has(entry: Mapping[str, Any], requirement: str) -> bool:
+    """Say whether an object meets one requirement of a selector."""
+    name, _equals, value = requirement.partition("=")
+    if name.startswith("!"):
+        return name[1:] not in labels_of(entry)
+    return labels_of(entry).get(name) == value
 
 
 def labels_of(entry: Mapping[str, Any]) -> dict[str, str]:

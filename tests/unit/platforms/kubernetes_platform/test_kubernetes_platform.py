@@ -16,6 +16,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.drift
     with_fields,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
+    DELETING,
     FAILED,
     AppliedRecord,
     LiveWorkload,
@@ -100,6 +101,22 @@ class TestFind:
         platform.delete(live)
         assert api.objects == {}
         assert platform.gone(live)
+
+    @pytest.mark.parametrize("is_ending", [True, False])
+    def test_pods_that_are_left_and_ending_hold_the_name(self, api: ScriptedApi, is_ending: bool) -> None:
+        created(api)
+        labels = api.objects[LWS]["metadata"]["labels"]
+        ending = {"deletionTimestamp": "2026-11-23T12:10:00Z"} if is_ending else {}
+        metadata = {"name": f"{NAME}-0", "uid": "uid-9", "labels": labels, **ending}
+        api.objects = {f"Pod/{NAME}-0": {"metadata": metadata, "spec": {}, "status": {}}}
+        platform = platform_over(api)
+        live = platform.find(NAME)
+        if not is_ending:
+            assert live is None, "a pod that somebody has kept is no workload"
+            return
+        assert live is not None and live.managed and (live.phase, live.handle) == (DELETING, "uid-9")
+        assert not platform.gone(live)
+        assert [pod.phase for pod in platform.status(live).pods] == ["terminating"]
 
     def test_a_cluster_without_leaderworkersets(self, api: ScriptedApi) -> None:
         api.unserved.add("LeaderWorkerSet")

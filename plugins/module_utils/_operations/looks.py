@@ -1,0 +1,175 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Looks: short jobs that read something inside the cluster, report it and are gone.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.history import StatusHistory
+from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.rules import diagnose, promoted
+from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.signs import sentence, shortened
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.waiting import Waiter
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.watch import said
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
+    RUNNING,
+    LookStatus,
+    Platform,
+    PlatformUnreachable,
+    StartedLook,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding, errors_of
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
+
+# Seconds beyond a look's own limits, after which its end would have been told.
+_MARGIN = 15.0
+
+
+class NotLooked(GpuopsError):
+    """A look was not carried out, or told nothing: what it was to read is not known."""
+
+
+class Looks:
+    """Carries out the looks of one operation.
+
+    They are counted apart from writes (``started``). In check mode none is started unless ``in_check_mode`` says so;
+    ``not_looked_at`` then says what was left out.
+    """
+
+    def __init__(self, platform: Platform, host: Host, in_check_mode: bool) -> None:
+        self._platform = platform
+        self._host = host
+        self._in_check_mode = in_check_mode
+        self.started = 0
+        self.not_looked_at: list[str] = []
+
+    def run(self, look: Look, subject: str) -> Mapping[str, Any]:
+        """Carry out a look at ``subject`` (``what the leaders of my-llm answer``) and return its report.
+
+        Raises ``NotLooked``, and ``PlatformUnreachable`` where the platform itself does not answer.
+        """
+        return _report(self._carried_out(look, subject), subject)
+
+    def run_as_root(self, look: Look, subject: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Carry out a look whose first command runs as root; return both reports, that one first. Raises likewise."""
+        ended = self._carried_out(look, subject)
+        report = _report(ended, subject)
+        return _report(dataclasses.replace(ended, report=ended.root_report), subject), report
+
+    def _carried_out(self, look: Look, subject: str) -> LookStatus:
+        """Carry out a look and return how it ended."""
+        if self._host.check_mode and not self._in_check_mode:
+            self.not_looked_at += [subject] if subject not in self.not_looked_at else []
+            raise _not_looked("not_looked_at", "in check mode no look is started.", "Set looks_in_check_mode.", subject)
+        self._host.alive()
+        try:
+            started = self._platform.start_look(look)
+        except PlatformUnreachable:
+            raise
+        except GpuopsError as error:
+            raise NotLooked(error.message, error.findings) from error
+        if started is None:
+            raise _not_looked("no_looks", "this platform starts no looks.", "", subject)
+        self.started += 1
+        try:
+            return self._ended(started, look, subject)
+        finally:
+            # One that is not removed here ends by its own limits and is removed by the server.
+            with contextlib.suppress(GpuopsError):
+                started.remove()
+
+    def _ended(self, started: StartedLook, look: Look, subject: str) -> LookStatus:
+        """Wait until a look has ended. Raises ``NotLooked`` as soon as it cannot run, and when its time is over."""
+        start = _Start(look, subject)
+
+        def observe() -> LookStatus:
+            found = started.status()
+            start.observe(found, self._host.clock())
+            return found
+
+        try:
+            return Waiter(self._platform, self._host).wait(
+                observe,
+                lambda found: found.is_over,
+                start.failure,
+                start.describe,
+                look.start_limit + look.time_limit + _MARGIN,
+                f"a look inside the cluster at {subject} has ended",
+                lambda found: promoted(start.findings),
+            )
+        except PlatformUnreachable:
+            raise
+        except GpuopsError as error:
+            raise NotLooked(error.message, error.findings) from error
+
+
+class _Start:
+    """What is known of a look that has not ended."""
+
+    def __init__(self, look: Look, subject: str) -> None:
+        self._look = look
+        self._subject = subject
+        self._history = StatusHistory()
+        self.findings: list[Finding] = []
+
+    def observe(self, found: LookStatus, now: float) -> None:
+        """Take in how it is at the time ``now``: its pod fails to start as that of a workload does."""
+        self._history.observe(found.status, now)
+        self.findings = [] if found.is_over else diagnose(found.status, self._history)
+
+    def failure(self, found: LookStatus, seconds: float) -> Finding | None:
+        """Return why waiting on is useless, or ``None``."""
+        hopeless = errors_of(self.findings)
+        if hopeless:
+            return hopeless[0]
+        if found.status.phase == RUNNING or seconds < self._look.start_limit:
+            return None
+        told = [*(finding.evidence for finding in self.findings), *said(found.status)]
+        because = f" {sentence(shortened(told[0]))}" if told else ""
+        evidence = f"it did not begin to run within {self._look.start_limit:.0f} s.{because}"
+        hint = "Make room for a small pod (100m CPU, 64Mi memory, no GPU) where the workload may run."
+        return Finding(ERROR, "look_not_started", evidence, hint, self._subject)
+
+    def describe(self, found: LookStatus) -> str:
+        """Return the progress line."""
+        told = [finding.evidence for finding in self.findings] or said(found.status)
+        because = f": {shortened(told[0], 160)}" if told and found.status.phase != RUNNING else ""
+        now = "ended" if found.is_over else f"{found.status.phase}{because}"
+        return f"{self._look.workload}: looking inside the cluster at {self._subject}: {now}"
+
+
+def _report(found: LookStatus, subject: str) -> Mapping[str, Any]:
+    """Return what a look that has ended reports. Raises ``NotLooked``."""
+    if found.status.deleted:
+        hint = "Another run at the same moment starts its own: run again after it."
+        raise _not_looked("look_removed", "somebody removed it before it had ended.", hint, subject)
+    if found.exit_status != 0:
+        status = "without an exit status" if found.exit_status is None else f"with exit status {found.exit_status}"
+        # After a failure the report is what the command printed last.
+        told = "; ".join([*said(found.status), *found.report.splitlines()[-1:]])
+        evidence = f"it ended {status}: {sentence(shortened(told) or 'nothing says why')}"
+        hint = "The image has to have python3 on its PATH; otherwise this is a defect of the collection."
+        raise _not_looked("look_failed", evidence, hint, subject)
+    try:
+        content = json.loads(found.report)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        evidence = f"it left no report: {sentence(shortened(found.report) or 'nothing at all')}"
+        raise _not_looked("look_failed", evidence, "This is a defect of the collection: please report it.", subject)
+    return content
+
+
+def _not_looked(cause: str, evidence: str, hint: str, subject: str) -> NotLooked:
+    finding = Finding(ERROR, cause, evidence, hint, subject)
+    return NotLooked(f"a look inside the cluster at {finding.sentence()}", [finding])

@@ -1,0 +1,237 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The operation behind ``model_ownership``: files that the serving identity owns, or can read, and the proof.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.looks import Looks, NotLooked
+from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
+from ansible_collections.gpuops.inference.plugins.module_utils._options.model_ownership import (
+    OwnershipOptions,
+    read_ownership,
+    read_ownership_options,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import REPORT_PATH, Look, LookMount
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.model_files import ModelFiles, Reader
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.select import make_model_files
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import (
+    ERROR,
+    INFO,
+    WARNING,
+    Finding,
+    errors_of,
+    most_severe_first,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.findings import findings_of
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.ownership import OwnershipSpec, command_of
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.report import FAULTS, WalkReport, is_readable
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import LOOK, PROVE, REPAIR
+
+# One word for what the job is about: by it, and the claim, one that was left over is found.
+_WHAT = "files"
+# Seconds that the job gets beyond the walker's own limits, to write its reports.
+_MARGIN = 30
+_REFUSED = "admission_denied"
+
+
+@dataclass
+class _Outcome:
+    """What was seen and done. ``seen`` is the report of root, ``proof`` that of the serving identity; ``serving`` are
+    the workloads that serve from the paths now."""
+
+    mode: str
+    seen: WalkReport | None = None
+    proof: WalkReport | None = None
+    serving: list[Reader] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def apply_ownership(params: dict[str, Any], host: Host) -> dict[str, Any]:
+    """See to it that the serving identity owns, or can read, files of a claim, and return the module's result."""
+    options, spec = read_ownership_options(params), read_ownership(params)
+    files = make_model_files(read_connection(params), host)
+    work = _Work(files, host, options, spec)
+    try:
+        work.carry_out()
+    except GpuopsError as error:
+        error.findings += work.outcome.findings
+        error.result = {**work.result(), **error.result}
+        raise
+    findings = most_severe_first(work.outcome.findings)
+    # In check mode the repair is still to come: what it mends is no failure, and nobody knows what it does not.
+    if errors_of(findings) and not host.check_mode:
+        raise GpuopsError.from_findings(findings, work.result())
+    return {**work.result(), "findings": [finding.as_dict() for finding in findings]}
+
+
+class _Work:
+    """Sees to the files of one claim."""
+
+    def __init__(self, files: ModelFiles, host: Host, options: OwnershipOptions, spec: OwnershipSpec) -> None:
+        self._files = files
+        self._options = options
+        self._spec = spec
+        self._looks = Looks(files.platform, host, options.looks_in_check_mode)
+        self._denied: Finding | None = None
+        self.outcome = _Outcome(LOOK if host.check_mode else REPAIR)
+
+    def carry_out(self) -> None:
+        """Look, repair what may be repaired, and prove that it can be read."""
+        self._stop_for(self._files.check(self._spec.claim))
+        self._spare_served_files()
+        look = self._permitted(self._look())
+        try:
+            self._read(look)
+        except NotLooked as error:
+            self.outcome.findings.append(self._not_looked(error))
+            return
+        self.outcome.findings += findings_of(self._spec, self.outcome.seen, self.outcome.proof)
+        self._judge_served_files()
+        self._judge_missing_root()
+
+    def _not_looked(self, error: NotLooked) -> Finding:
+        """Return that nobody looked, where that is no failure; otherwise raise what failed."""
+        claim = self._spec.claim
+        if self._looks.not_looked_at:
+            evidence = "in check mode no job is started, so nobody knows what would be changed."
+            return Finding(INFO, "not_looked_at", evidence, "Set looks_in_check_mode.", claim)
+        if [finding.cause for finding in error.findings] != ["no_looks"]:
+            raise error
+        evidence = "nobody looked at the files, so whether they can be read is unknown: Run:ai's API runs no such job."
+        hint = "Name the project's cluster by kubeconfig, or another option of Kubernetes, to have them seen to."
+        return Finding(WARNING, "no_looks", evidence, hint, claim)
+
+    def result(self) -> dict[str, Any]:
+        """Return the outcome in the words of the module's RETURN documentation."""
+        seen, proof, changes = self.outcome.seen, self.outcome.proof, self._changes()
+        result: dict[str, Any] = {
+            "changed": changes > 0,
+            "target": self._files.target().sentence(),
+            "claim": self._spec.claim,
+            "paths": list(self._spec.paths),
+            "mode": self.outcome.mode,
+            "ownership": None if seen is None else seen.as_dict(),
+            "proof": None if proof is None else proof.as_proof(),
+            "serving": [reader.workload for reader in self.outcome.serving],
+            "looks": self._looks.started,
+            "not_looked_at": list(self._looks.not_looked_at),
+        }
+        if changes and seen is not None:
+            result["diff"] = _diff(self._spec, seen)
+        return result
+
+    def _changes(self) -> int:
+        """Return how many entries were changed; of a look, whether a repair without check mode would change some."""
+        seen = self.outcome.seen
+        if seen is None:
+            return 0
+        if self.outcome.mode == REPAIR:
+            return seen.changed
+        return 0 if self._spares else seen.would_change
+
+    @property
+    def _spares(self) -> bool:
+        """Say whether nothing is changed since a workload serves from the paths."""
+        return bool(self.outcome.serving) and not self._options.allow_serving
+
+    def _spare_served_files(self) -> None:
+        """Only look at files that a workload serves from now, unless it is allowed to change them."""
+        readers = self._files.readers(self._spec.claim)
+        self.outcome.serving = [reader for reader in readers if any(reader.reads(path) for path in self._spec.paths)]
+        if self._spares:
+            self.outcome.mode = LOOK
+
+    def _judge_served_files(self) -> None:
+        """Say that files were spared that are not as they should be."""
+        seen = self.outcome.seen
+        if not self._spares or seen is None or not seen.would_change:
+            return
+        names = ", ".join(reader.workload for reader in self.outcome.serving)
+        numbers = ", ".join(f"{what}: {seen.found.get(what, 0)}" for what in FAULTS)
+        evidence = f"{names} serves from there now, so nothing was changed; wrong are {numbers}."
+        hint = "Set allow_serving: true to repair them all the same, or stop the workload first."
+        self.outcome.findings.append(Finding(ERROR, "paths_are_served", evidence, hint, self._spec.claim))
+
+    def _permitted(self, look: Look) -> Look:
+        """Return the job as the namespace takes it: without root where that is refused."""
+        refusals = self._files.rehearse(look)
+        denied = [finding for finding in refusals if finding.cause == _REFUSED]
+        if denied:
+            look = dataclasses.replace(look, as_root=())
+            refusals = self._files.rehearse(look)
+        self._stop_for(refusals)
+        if denied:
+            self.outcome.mode = LOOK
+            self._denied = denied[0]
+        return look
+
+    def _judge_missing_root(self) -> None:
+        """Say that no pod may run as root: an error where something is to be repaired, as far as can be seen."""
+        if self._denied is None or self.outcome.proof is None:
+            return
+        readable = is_readable(self.outcome.proof)
+        found = "files were read" if readable else "files were read, and cannot be repaired"
+        evidence = f"no pod may run as root here, so {found} as the serving user only: {self._denied.evidence}"
+        hint = (
+            "Repair them in a namespace with Pod Security level baseline that has the same volume, have this one's "
+            "level changed (on OpenShift: a security context constraint with root, CHOWN, DAC_OVERRIDE and FOWNER), "
+            f"or download the model again as UID {self._spec.uid}."
+        )
+        severity = WARNING if readable else ERROR
+        self.outcome.findings.append(Finding(severity, "root_not_allowed", evidence, hint, "namespace"))
+
+    def _look(self) -> Look:
+        """Return the job: a container as root that looks, or repairs, then one as the serving identity that reads."""
+        seconds = self._options.time_limit / 2
+        return Look(
+            workload=self._options.name,
+            what=_WHAT,
+            place=self._options.place,
+            command=command_of(self._spec.task(PROVE, seconds, REPORT_PATH)),
+            as_root=command_of(self._spec.task(self.outcome.mode, seconds, REPORT_PATH)),
+            time_limit=self._options.time_limit + _MARGIN,
+            start_limit=self._options.start_timeout,
+            mounts=(LookMount(self._spec.claim, self._spec.mount_path),),
+        )
+
+    def _read(self, look: Look) -> None:
+        """Carry the job out and take in its reports."""
+        subject = f"the files of {self._spec.claim}"
+        if not look.as_root:
+            self.outcome.proof = WalkReport.read(self._looks.run(look, subject))
+            return
+        seen, proof = self._looks.run_as_root(look, subject)
+        self.outcome.seen, self.outcome.proof = WalkReport.read(seen), WalkReport.read(proof)
+
+    def _stop_for(self, findings: list[Finding]) -> None:
+        """Stop where there is an error among the findings; keep the others."""
+        if errors_of(findings):
+            raise GpuopsError.from_findings(findings)
+        self.outcome.findings += findings
+
+
+def _diff(spec: OwnershipSpec, seen: WalkReport) -> dict[str, str]:
+    """Return the difference as ``--diff`` prints it: how many entries are wrong, before and after."""
+    after: Mapping[str, int] = seen.left if seen.mode == REPAIR else {}
+    where = f"{spec.claim}: {', '.join(path or '/' for path in spec.paths)}"
+    return {
+        "before_header": f"{where} (found)",
+        "after_header": f"{where} (repaired)",
+        "before": _lines(seen.found),
+        "after": _lines(after),
+    }
+
+
+def _lines(counts: Mapping[str, int]) -> str:
+    return "".join(f"wrong {what}: {counts.get(what, 0)}\n" for what in FAULTS)

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The interface of a platform's model files: who reads what of a claim, and whether a job may work on it.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import Platform, Target
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A workload of ours that serves from a claim now. ``paths`` lie below the claim's root; empty: which ones is not
+    known."""
+
+    workload: str
+    paths: tuple[str, ...] = ()
+
+    def reads(self, path: str) -> bool:
+        """Say whether it may read something at or below ``path``, or something that ``path`` lies in."""
+        if not self.paths or not path:
+            return True
+        return any(f"{own}/".startswith(f"{path}/") or f"{path}/".startswith(f"{own}/") for own in self.paths)
+
+
+class ModelFiles(Protocol):
+    """What the operation on model files may ask. Every method may raise ``GpuopsError``; none changes anything."""
+
+    @property
+    def platform(self) -> Platform:
+        """Return the platform that starts looks."""
+
+    def target(self) -> Target:
+        """Return where this points (no request)."""
+
+    def check(self, claim: str) -> list[Finding]:
+        """Return what stands against mounting a claim into one pod."""
+
+    def readers(self, claim: str) -> Sequence[Reader]:
+        """Return the workloads that serve from a claim now."""
+
+    def rehearse(self, look: Look) -> list[Finding]:
+        """Let the platform try the pod of a look, without making it: why it would be refused."""

@@ -1,0 +1,84 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The model files of one project, in the cluster that runs it, where the user gave a way there.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import Platform, Target
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.model_files import (
+    KubernetesModelFiles,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.model_files import Reader
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import RunaiClient
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.cluster_view import (
+    ClusterView,
+    NotUsable,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.expectation import verify_cluster
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.place import Place
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
+
+
+class RunaiModelFiles:
+    """The model files of one project. Jobs run in the cluster itself, in the project's namespace; without a way there
+    none run, and its platform says so."""
+
+    def __init__(self, connection: Connection, host: Host) -> None:
+        if connection.runai is None:
+            raise OptionError.of("runai_url", "the Run:ai control plane is not named.", "Set runai_url.")
+        retry = Retry(host)
+        client = RunaiClient(connection.runai, host, retry=retry)
+        place = Place(client, connection.project or "")
+        verify_cluster(connection, place, None)
+        self._runai = RunaiPlatform(connection, host, retry, client)
+        self._obstacle: Finding | None = None
+        self._inside = self._found_inside(connection, host, place)
+
+    @property
+    def platform(self) -> Platform:
+        """Return the platform that starts looks."""
+        return self._runai if self._inside is None else self._inside.platform
+
+    def target(self) -> Target:
+        """Return where this points."""
+        return self._runai.target()
+
+    def check(self, claim: str) -> list[Finding]:
+        """Return what stands against mounting a claim into one pod, or why the cluster is not looked into."""
+        if self._inside is not None:
+            return self._inside.check(claim)
+        return [] if self._obstacle is None else [self._obstacle]
+
+    def readers(self, claim: str) -> Sequence[Reader]:
+        """Return the workloads that serve from a claim now, as far as the cluster shows them."""
+        return () if self._inside is None else self._inside.readers(claim)
+
+    def rehearse(self, look: Look) -> list[Finding]:
+        """Let the cluster try the pod of a look."""
+        return [] if self._inside is None else self._inside.rehearse(look)
+
+    def _found_inside(self, connection: Connection, host: Host, place: Place) -> KubernetesModelFiles | None:
+        """Return the project's namespace in the cluster, or ``None`` where there is no way to it."""
+        project = place.project()
+        if connection.kubernetes is None:
+            return None
+        try:
+            client = ClusterView(connection, host).proven(project.namespace)
+        except NotUsable as obstacle:
+            self._obstacle = obstacle.finding
+            return None
+        # The cluster that is expected was looked for among those of Run:ai.
+        return KubernetesModelFiles(replace(connection, expect_cluster=None), host, client)

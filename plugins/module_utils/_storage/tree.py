@@ -1,0 +1,139 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""A volume whose names are never followed through a link, and what is counted in it.
+
+Part of the program that runs inside pods (``program``): the standard library of Python 3.8 alone.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass, field
+
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import Task
+
+# Memory stays flat: of files with several names so many names are kept.
+HARD_LINK_NAMES = 100000
+EXAMPLES, EXAMPLE_LENGTH = 5, 160
+IDENTITIES = 20
+# Links that one name may lead through, as in Linux.
+LINKS = 40
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Opens nothing for reading, so that it does nothing to a device: enough to see what it is, and to change it.
+ANY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def shown(path: str) -> str:
+    """Return a path as text that anything can print."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")[:EXAMPLE_LENGTH]
+
+
+def judged(status: os.stat_result) -> tuple[int, int, int]:
+    """Return of an entry what is judged: its mode with its type, owner and group."""
+    return status.st_mode, status.st_uid, status.st_gid
+
+
+@dataclass
+class Tally:
+    """What one thread has seen and done, then what all have."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    hard_links: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
+
+    def add(self, what: str, path: str = "", number: int = 1) -> None:
+        """Count something, with where it was seen."""
+        self.counts[what] = self.counts.get(what, 0) + number
+        if path and len(self.examples.setdefault(what, [])) < EXAMPLES:
+            self.examples[what].append(shown(path))
+
+    def add_identity(self, what: str, number: int) -> None:
+        """Count a user whose files are not taken, or a group that could read; some of them where there are many."""
+        name = f"{what} {number}"
+        if name in self.counts or sum(known.startswith(what + " ") for known in self.counts) < IDENTITIES:
+            self.add(name)
+
+    def error(self, what: str, error: OSError, path: str) -> None:
+        """Count something that failed. What is gone meanwhile has not failed."""
+        if error.errno in (errno.ENOENT, errno.ESTALE):
+            self.add("vanished")
+            return
+        self.add(what, path)
+        self.add(f"errno {errno.errorcode.get(error.errno or 0, str(error.errno))}")
+
+    def hard_link(self, status: os.stat_result, path: str) -> None:
+        """Remember one name of a file that has several."""
+        if len(self.hard_links) >= HARD_LINK_NAMES:
+            self.add("leaving_hard_links", path)
+            return
+        self.hard_links.setdefault(f"{status.st_dev}:{status.st_ino}", (status.st_nlink, []))[1].append(path)
+
+    def merge(self, other: Tally) -> None:
+        """Take in what another has seen."""
+        for what, number in other.counts.items():
+            self.add(what, number=number)
+        for what, examples in other.examples.items():
+            self.examples[what] = (self.examples.get(what, []) + examples)[:EXAMPLES]
+        for file, (links, names) in other.hard_links.items():
+            self.hard_links.setdefault(file, (links, []))[1].extend(names)
+
+
+class Tree:
+    """The volume, in which everything is opened from its root, name by name, and never through a link."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.root = os.open(task.base, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.device = os.fstat(self.root).st_dev
+
+    def open(self, path: str, flags: int = DIRECTORY) -> int:
+        """Open what lies at a path below the volume's root and return its descriptor."""
+        parts = path.split("/") if path else ["."]
+        descriptor = os.open(".", ANY | os.O_DIRECTORY, dir_fd=self.root)
+        for position, part in enumerate(parts):
+            above = descriptor
+            try:
+                descriptor = os.open(part, flags if position == len(parts) - 1 else ANY | os.O_DIRECTORY, dir_fd=above)
+            finally:
+                os.close(above)
+        return descriptor
+
+    def where(self, path: str, target: str) -> str:
+        """Say where a link leads: ``inside`` the given paths, out of them (``leaving_links``), or nowhere
+        (``dangling_links``). An absolute target counts as the volume's own where it begins with ``base``."""
+        base = self.task.base.rstrip("/") + "/"
+        there, links = path.split("/")[:-1], 0
+        waiting: list[str] = []
+        while target:
+            links += 1
+            if links > LINKS:
+                return "dangling_links"
+            if target.startswith("/"):
+                if not target.startswith(base):
+                    return "leaving_links"
+                there, target = [], target[len(base) :]
+            waiting.extend(reversed(target.split("/")))
+            target = ""
+            while waiting and not target:
+                part = waiting.pop()
+                if part == ".." and not there:
+                    return "leaving_links"
+                if part in ("", ".", ".."):
+                    del there[len(there) - (part == "..") :]
+                    continue
+                try:
+                    place = "/".join([*there, part])
+                    if stat.S_ISLNK(os.stat(place, dir_fd=self.root, follow_symlinks=False).st_mode):
+                        target = os.readlink(place, dir_fd=self.root)
+                    else:
+                        there.append(part)
+                except OSError:
+                    return "dangling_links"
+        end = "/".join(there) + "/"
+        return "inside" if any(not path or end.startswith(path + "/") for path in self.task.paths) else "leaving_links"

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A file system whose every call takes its time, as over a network: folders of empty files, in memory, by FUSE.
+
+Usage: python tests/bench/slow_files.py FOLDER DIRECTORIES FILES_IN_EACH SECONDS_OF_A_CALL
+
+It speaks the kernel's own protocol (include/uapi/linux/fuse.h, 7.31), mounts itself at FOLDER, says ``ready`` and
+serves until it is unmounted. Many calls wait at the same time. Names and attributes are remembered by the kernel for a
+minute, as NFS does for seconds.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+LOOKUP, FORGET, GETATTR, SETATTR, OPEN, READ, STATFS, RELEASE = 1, 2, 3, 4, 14, 15, 17, 18
+FLUSH, INIT, OPENDIR, READDIR, RELEASEDIR, INTERRUPT, BATCH_FORGET = 25, 26, 27, 28, 29, 36, 42
+SILENT = (FORGET, INTERRUPT, BATCH_FORGET)
+IN_HEADER = struct.Struct("=IIQQIIIHH")
+OUT_HEADER = struct.Struct("=IiQ")
+ATTRIBUTES = struct.Struct("=6Q3I7I")
+ENTRY = struct.Struct("=4Q2I")
+SET_ATTRIBUTES = struct.Struct("=2I6Q8I")
+PARALLEL_DIRECTORIES = 1 << 18
+SET_MODE, SET_OWNER, SET_GROUP = 1, 2, 4
+REMEMBERED_SECONDS = 60
+ROOT = 1
+BUFFER_BYTES = 8192
+THREADS = 64
+
+
+@dataclass
+class Node:
+    """A file or folder: its mode, owner and group."""
+
+    mode: int
+    owner: int = 2000
+    group: int = 2000
+
+
+class SlowFiles:
+    """The file system: ``directories`` folders of ``files`` empty files each."""
+
+    def __init__(self, directories: int, files: int, seconds: float) -> None:
+        self._directories, self._files, self._seconds = directories, files, seconds
+        self._nodes = {ROOT: Node(stat.S_IFDIR | 0o750)}
+        for directory in range(directories):
+            self._nodes[self._directory(directory)] = Node(stat.S_IFDIR | 0o750)
+            for file in range(files):
+                self._nodes[self._directory(directory) + 1 + file] = Node(stat.S_IFREG | 0o640)
+
+    def serve(self, device: int) -> None:
+        """Answer until the file system is unmounted, with many threads."""
+        threads = [threading.Thread(target=self._answer_all, args=(device,)) for _thread in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _answer_all(self, device: int) -> None:
+        while True:
+            try:
+                request = os.read(device, BUFFER_BYTES)
+            except OSError as error:
+                if error.errno in (errno.EINTR, errno.ENOENT):
+                    continue
+                return
+            opcode, unique, node = IN_HEADER.unpack_from(request)[1:4]
+            if opcode in SILENT:
+                continue
+            if opcode != INIT:
+                time.sleep(self._seconds)
+            answer = self._answer(opcode, node, request[IN_HEADER.size :])
+            code, content = (-answer, b"") if isinstance(answer, int) else (0, answer)
+            os.write(device, OUT_HEADER.pack(OUT_HEADER.size + len(content), code, unique) + content)
+
+    def _answer(self, opcode: int, node: int, content: bytes) -> bytes | int:
+        """Return what is answered, or the number of an error."""
+        if opcode == INIT:
+            read_ahead, flags = struct.unpack_from("=4I", content)[2:]
+            shared = flags & PARALLEL_DIRECTORIES
+            return struct.pack("=4I2H2I2H8I", 7, 31, read_ahead, shared, 64, 64, 4096, 1, 1, 0, *(0,) * 8)
+        if opcode == LOOKUP:
+            return self._lookup(node, content.rstrip(b"\0"))
+        if opcode in (GETATTR, SETATTR):
+            if opcode == SETATTR:
+                self._set(node, SET_ATTRIBUTES.unpack_from(content))
+            return struct.pack("=QII", REMEMBERED_SECONDS, 0, 0) + self._attributes(node)
+        if opcode in (OPEN, OPENDIR):
+            return struct.pack("=QII", 0, 0, 0)
+        if opcode == READDIR:
+            return self._list(node, *struct.unpack_from("=QQI", content)[1:])
+        if opcode == STATFS:
+            return struct.pack("=5Q10I", *(1 << 20,) * 5, 4096, 255, 4096, *(0,) * 7)
+        return b"" if opcode in (READ, RELEASE, RELEASEDIR, FLUSH) else errno.ENOSYS
+
+    def _directory(self, number: int) -> int:
+        return ROOT + 1 + number * (self._files + 1)
+
+    def _names(self, node: int) -> list[tuple[str, int]]:
+        if node == ROOT:
+            return [(f"d{number}", self._directory(number)) for number in range(self._directories)]
+        return [(f"f{number}", node + 1 + number) for number in range(self._files)]
+
+    def _lookup(self, node: int, name: bytes) -> bytes | int:
+        kind, number = name[:1], name[1:]
+        if kind != (b"d" if node == ROOT else b"f") or not number.isdigit():
+            return errno.ENOENT
+        found = self._directory(int(number)) if node == ROOT else node + 1 + int(number)
+        if found not in self._nodes:
+            return errno.ENOENT
+        return ENTRY.pack(found, 0, REMEMBERED_SECONDS, REMEMBERED_SECONDS, 0, 0) + self._attributes(found)
+
+    def _attributes(self, node: int) -> bytes:
+        found = self._nodes[node]
+        links = 2 if stat.S_ISDIR(found.mode) else 1
+        numbers = (node, *(0,) * 5, *(0,) * 3, found.mode, links, found.owner, found.group, 0, 4096, 0)
+        return ATTRIBUTES.pack(*numbers)
+
+    def _set(self, node: int, given: tuple[int, ...]) -> None:
+        valid, mode, owner, group = given[0], given[11], given[13], given[14]
+        found = self._nodes[node]
+        if valid & SET_MODE:
+            found.mode = mode
+        if valid & SET_OWNER:
+            found.owner = owner
+        if valid & SET_GROUP:
+            found.group = group
+
+    def _list(self, node: int, offset: int, size: int) -> bytes:
+        parts: list[bytes] = []
+        room = size
+        for position, (name, below) in enumerate(self._names(node)[offset:], offset + 1):
+            text = name.encode()
+            kind = self._nodes[below].mode >> 12
+            entry = struct.pack("=QQII", below, position, len(text), kind) + text + b"\0" * (-len(text) % 8)
+            if len(entry) > room:
+                break
+            parts.append(entry)
+            room -= len(entry)
+        return b"".join(parts)
+
+
+def main(folder: str, directories: str, files: str, seconds: str) -> int:
+    """Mount the file system and serve it."""
+    device = os.open("/dev/fuse", os.O_RDWR)
+    options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other"
+    command = ["mount", "-i", "-t", "fuse", "-o", options, "slow-files", folder]
+    subprocess.run(command, pass_fds=(device,), check=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    SlowFiles(int(directories), int(files), float(seconds)).serve(device)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,168 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operation behind ``model_ownership``: what is started, what is judged, and what is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.gpuops.inference.plugins.module_utils._operations import model_ownership
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.perform import perform
+from ansible_collections.gpuops.inference.plugins.module_utils._options.model_ownership import (
+    model_ownership_arguments,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
+    LookStatus,
+    Target,
+    WorkloadStatus,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.model_files import Reader
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
+from scripted_platform import Clock, ScriptedPlatform
+
+# Where the task stands among the words of a command.
+_TASK = 5
+RIGHT = {"mode": "repair", "finished": True, "found": {"files": 2}}
+WRONG = {"mode": "look", "finished": True, "found": {"files": 2, "owner": 2}, "left": {"owner": 2}}
+REPAIRED = {**RIGHT, "found": {"files": 2, "owner": 2}, "done": {"changed": 2, "changed owner": 2}, "passes": 2}
+PROVED = {"mode": "prove", "finished": True, "found": {"files": 2}}
+UNREADABLE = {"mode": "prove", "finished": True, "found": {"unreadable": 1}}
+DENIED = Finding(ERROR, "admission_denied", "pod security level restricted refuses the pods", "", "pod")
+
+
+class ScriptedFiles:
+    """Model files whose jobs leave scripted reports."""
+
+    def __init__(self, platform: ScriptedPlatform, seen: dict[str, Any], proof: dict[str, Any]) -> None:
+        self.platform = platform
+        self.reading: list[Reader] = []
+        self.refuses: Callable[[Look], list[Finding]] = lambda look: []
+        ended = LookStatus(WorkloadStatus("running"), True, 0, json.dumps(proof), json.dumps(seen))
+        platform.carry_out = lambda look: [ended]
+
+    def target(self) -> Target:
+        return Target("kubernetes", "https://cluster.example.com")
+
+    def check(self, claim: str) -> list[Finding]:
+        return []
+
+    def readers(self, claim: str) -> list[Reader]:
+        return self.reading
+
+    def rehearse(self, look: Look) -> list[Finding]:
+        return self.refuses(look)
+
+
+def make(seen: dict[str, Any] | None = None, proof: dict[str, Any] | None = None) -> ScriptedFiles:
+    return ScriptedFiles(ScriptedPlatform(Clock()), seen or RIGHT, proof or PROVED)
+
+
+def run(files: ScriptedFiles, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+    arguments = model_ownership_arguments()
+    given = {"platform": "kubernetes", "claim": "models", "paths": ["model"], "image": "example:v1", **options}
+    params = ArgumentSpecValidator(**arguments.keywords()).validate(given).validated_parameters
+    clock = Clock()
+    host = Host(check_mode=check_mode, clock=clock, sleep=clock.sleep)
+    with mock.patch.object(model_ownership, "make_model_files", return_value=files):
+        return perform(model_ownership.apply_ownership, arguments.argument_spec, params, host)
+
+
+def causes(result: dict[str, Any]) -> list[str]:
+    return [finding["cause"] for finding in result["findings"]]
+
+
+def modes(files: ScriptedFiles) -> list[str]:
+    """Return the modes of the root commands that were started; empty where none runs as root."""
+    return [json.loads(look.as_root[_TASK])["mode"] if look.as_root else "" for look, _started in files.platform.looks]
+
+
+def test_what_is_right_is_no_change() -> None:
+    files = make()
+    result = run(files)
+    assert (result["changed"], result["findings"], modes(files)) == (False, [], ["repair"])
+    assert result["proof"]["readable"] is True
+    assert "diff" not in result
+
+
+def test_a_repair_is_a_change_with_its_difference() -> None:
+    result = run(make(REPAIRED))
+    assert result["changed"] is True
+    assert (result["diff"]["before"], result["diff"]["after"]) == (
+        "wrong owner: 2\nwrong group: 0\nwrong mode: 0\n",
+        "wrong owner: 0\nwrong group: 0\nwrong mode: 0\n",
+    )
+
+
+def test_in_check_mode_nothing_is_started() -> None:
+    files = make(WRONG)
+    result = run(files, check_mode=True)
+    assert (result["changed"], modes(files), causes(result)) == (False, [], ["not_looked_at"])
+    assert "failed" not in result
+
+
+def test_in_check_mode_a_look_predicts() -> None:
+    files = make(WRONG, UNREADABLE)
+    result = run(files, check_mode=True, looks_in_check_mode=True)
+    assert (result["changed"], modes(files), "failed" in result) == (True, ["look"], False)
+
+
+def test_served_files_are_spared_and_that_is_no_success() -> None:
+    files = make(WRONG)
+    files.reading = [Reader("my-llm", ("model/sub",)), Reader("other", ("elsewhere",))]
+    result = run(files)
+    assert (result["failed"], result["changed"], modes(files)) == (True, False, ["look"])
+    assert (causes(result), result["serving"]) == (["paths_are_served"], ["my-llm"])
+    assert run(files, check_mode=True, looks_in_check_mode=True)["changed"] is False
+    assert run(files, allow_serving=True)["serving"] == ["my-llm"]
+    assert modes(files)[-1] == "repair"
+
+
+def test_served_files_that_are_right_are_a_success() -> None:
+    files = make({**RIGHT, "mode": "look"})
+    files.reading = [Reader("my-llm")]
+    assert "failed" not in run(files)
+
+
+@pytest.mark.parametrize(("proof", "failed"), [(PROVED, False), (UNREADABLE, True)])
+def test_without_root_files_are_read_all_the_same(proof: dict[str, Any], failed: bool) -> None:
+    files = make(RIGHT, proof)
+    files.refuses = lambda look: [DENIED] if look.as_root else []
+    result = run(files)
+    assert (result.get("failed", False), modes(files), result["ownership"]) == (failed, [""], None)
+    assert "root_not_allowed" in causes(result)
+
+
+def test_other_refusals_stop_before_anything_is_started() -> None:
+    files = make()
+    files.refuses = lambda look: [Finding(ERROR, "quota_exceeded", "quota is exceeded", "", "pod")]
+    result = run(files)
+    assert (result["failed"], causes(result), modes(files)) == (True, ["quota_exceeded"], [])
+
+
+def test_a_platform_without_jobs_says_that_nobody_looked() -> None:
+    files = make()
+    files.platform.carry_out = None
+    result = run(files)
+    assert (result["changed"], causes(result), result["proof"]) == (False, ["no_looks"], None)
+    assert "failed" not in result
+
+
+def test_a_job_that_fails_is_a_failure() -> None:
+    files = make()
+    files.platform.carry_out = lambda look: [LookStatus(WorkloadStatus("running"), True, 2, "no such folder")]
+    result = run(files)
+    assert (result["failed"], causes(result), result["changed"]) == (True, ["look_failed"], False)
+
+
+def test_what_could_not_be_read_in_the_end_is_a_failure() -> None:
+    result = run(make(REPAIRED, UNREADABLE))
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert "cannot read 1 files" in result["msg"]
