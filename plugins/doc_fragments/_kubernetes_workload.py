@@ -178,6 +178,7 @@ options:
         for it, so that a workload can be deleted, stopped or recreated, and a group of pods be made anew elsewhere.
         Only pods whose time to end is over are deleted, and never those of a machine that is ready; both are read
         again directly before each deletion, which needs the rights to get nodes and to delete pods.
+      - It happens only while the task waits (O(wait)).
       - Nobody knows whether such pods still run. If the machine comes back with them, two engines work on the same
         volume until its kubelet has ended the old ones. Switch the machine off before.
       - Otherwise the finding C(machine_lost) names the machine, and the waiting goes on until a time limit is over or

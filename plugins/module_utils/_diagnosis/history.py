@@ -24,7 +24,7 @@ _DISPLACED = ("Preempt", "Evict", "TaintManagerEviction", "NodeNotReady")
 # Clocks of machines and control plane differ a little; an event this much older than a pod may still be about it.
 _CLOCK_TOLERANCE_SECONDS = 2.0
 # Ends of logs that are remembered, the newest first: those of some restarts of all pods.
-_LAST_WORDS_KEPT = 32
+LAST_WORDS_KEPT = 32
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class StatusHistory:
         self.last_messages = (*status.messages, *of_pods) or self.last_messages
         self._ended |= {pod.handle for pod in status.pods if pod.last_words or any(map(tells_of_an_end, pod.messages))}
         ends = [LastWords(pod.name, pod.role, pod.last_words) for pod in status.pods if pod.last_words]
-        self.last_words = tuple(dict.fromkeys((*ends, *self.last_words)))[:_LAST_WORDS_KEPT]
+        self.last_words = tuple(dict.fromkeys((*ends, *self.last_words)))[:LAST_WORDS_KEPT]
         self._observe_revision(status)
         for pod in status.pods:
             if pod.handle in self._outdated:

@@ -10,9 +10,13 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
-from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.history import StatusHistory
+from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.history import (
+    LAST_WORDS_KEPT,
+    StatusHistory,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.log_rules import diagnose_log
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.log_table import LASTING_CAUSES
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.place_table import PLACE_RULES
@@ -64,11 +68,17 @@ def _from_last_words(status: WorkloadStatus, history: StatusHistory, is_crash_lo
     found: dict[str, Finding] = {}
     ends = [end for end in history.last_words if is_crash_loop or end.pod in names]
     for end in sorted(ends, key=lambda end: end.role != "leader"):
-        for finding in diagnose_log(end.text, end.role):
+        for finding in _told_by(end.text, end.role):
             is_error = finding.severity == ERROR and (is_crash_loop or finding.cause in LASTING_CAUSES)
             judged = replace(finding, severity=ERROR if is_error else WARNING, object=end.pod)
             found.setdefault(finding.cause, judged)
     return sorted(found.values(), key=lambda finding: finding.cause not in LASTING_CAUSES)
+
+
+@functools.lru_cache(maxsize=LAST_WORDS_KEPT)
+def _told_by(text: str, role: str) -> tuple[Finding, ...]:
+    """Return what a log tells. The same ends are judged at every look, and whole logs take a tenth of a second each."""
+    return tuple(diagnose_log(text, role))
 
 
 def promoted(findings: list[Finding]) -> list[Finding]:

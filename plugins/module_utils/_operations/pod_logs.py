@@ -34,6 +34,11 @@ LOGS_READ = 4
 _STALL_SECONDS = 60.0
 
 
+def _end_of(pod: PodStatus) -> tuple[str, ...]:
+    """Return what tells one end of a pod's container from the next one; empty where none has ended."""
+    return (*(text for text in pod.messages if tells_of_an_end(text)), *([pod.last_words] if pod.last_words else []))
+
+
 def is_out_of_reach(pod: PodStatus) -> bool:
     """Say whether the pod's machine is not heard of: a request for a log there would only cost its whole time limit."""
     return any(text.startswith(("MachineNotReady: ", "MachineLost: ")) for text in pod.messages)
@@ -54,8 +59,13 @@ class PodLogs:
         """Return the status with the whole logs of containers that ended as their last words.
 
         Each is read once, at the look that shows the end: a group that is recreated takes its logs with it. What the
-        platform keeps of a log is only its end, and nothing where the container ended without an error.
+        platform keeps of a log is only its end, and nothing where the container ended without an error. Of a large
+        group that ends at once some logs are read at each look, the leader's first.
         """
+        wanted = [pod for pod in status.pods if _end_of(pod) and not is_out_of_reach(pod)]
+        unread = [pod for pod in wanted if (pod.handle, _end_of(pod)) not in self._ends]
+        for pod in sorted(unread, key=lambda pod: pod.role != "leader")[:LOGS_READ]:
+            self._read_end(pod)
         return replace(status, pods=tuple(self._with_end(pod) for pod in status.pods))
 
     def of_stall(self, status: WorkloadStatus, now: float) -> list[Finding]:
@@ -74,19 +84,18 @@ class PodLogs:
             self._stall = diagnose_stall(self._running_logs(running), seconds)
         return self._stall
 
+    def _read_end(self, pod: PodStatus) -> None:
+        try:
+            text = self._platform.log(self._live, pod, LOG_LINES) or ""
+        except PlatformUnreachable:
+            # Asked for again at the next look.
+            return
+        except GpuopsError:
+            text = ""
+        self._ends[pod.handle, _end_of(pod)] = text
+
     def _with_end(self, pod: PodStatus) -> PodStatus:
-        ends = tuple(text for text in pod.messages if tells_of_an_end(text))
-        if is_out_of_reach(pod) or not (ends or pod.last_words):
-            return pod
-        known = self._ends.get((pod.handle, ends))
-        if known is None:
-            try:
-                known = self._platform.log(self._live, pod, LOG_LINES) or ""
-            except PlatformUnreachable:
-                return pod
-            except GpuopsError:
-                known = ""
-            self._ends[pod.handle, ends] = known
+        known = self._ends.get((pod.handle, _end_of(pod)), "")
         # Where only the log of the next container was to be had, what is kept of the one that ended still counts.
         return replace(pod, last_words=f"{known}\n{pod.last_words}") if known else pod
 

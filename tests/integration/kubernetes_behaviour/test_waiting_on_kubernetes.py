@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from support.cluster import PODS, ClusterHandle
 from support.kubernetes_place import MERGE, KubernetesPlace
+from support.modules import run_module
 from support.results import first_error, went_well
 from support.sandbox import until
 
@@ -85,3 +86,12 @@ def test_a_right_that_is_taken_away_meanwhile(
     cluster.restart_api_server()
     error = first_error(running.result(SECONDS))
     assert error["cause"] == "permission_denied"
+
+
+def test_an_ordinary_start_and_removal_read_neither_logs_nor_a_machine(
+    kubernetes: KubernetesPlace, apply: Apply, cluster: ClusterHandle, permitted: dict[str, Any]
+) -> None:
+    went_well(apply("ordinary", image="registry.example.com/slow:2s"))
+    went_well(run_module("vllm_workload", {**permitted, "name": "ordinary", "state": "absent"}))
+    paths = [entry["path"] for entry in cluster.requests()]
+    assert not [path for path in paths if path.endswith("/log") or path.startswith("/api/v1/nodes/")]

@@ -101,9 +101,7 @@ def test_every_recorded_failure_is_named_although_the_group_takes_its_log_along(
 
 
 def test_a_follower_that_ends_with_exit_code_0_is_explained_by_its_own_log() -> None:
-    died = (
-        "(MainProcess pid=1) ERROR 11-23 [x.py:316] Worker proc VllmWorker-1 died unexpectedly (exit code: -9)\n"
-    )
+    died = "(MainProcess pid=1) ERROR 11-23 [x.py:316] Worker proc VllmWorker-1 died unexpectedly (exit code: -9)\n"
     pods = (pod(LEADER, "running"), ended(FOLLOWER, "1", code=0, reason="Completed"))
     timeline: Timeline = [(0, LOADING), (10, replace(LOADING, pods=pods)), (20, SERVING)]
     stage, _platform, waited = start(timeline, {FOLLOWER: died})
