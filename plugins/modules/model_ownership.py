@@ -52,7 +52,6 @@ options:
     description:
       - The serving user, as in M(gpuops.inference.vllm_workload).
     type: dict
-    default: {}
     suboptions:
       uid:
         description:

@@ -335,10 +335,10 @@ class ScriptedPlatform:
         if self.carry_out is None:
             return None
         states = self.carry_out(look)
-        if isinstance(states, GpuopsError):
-            raise states
-        self.looks.append((look, ScriptedLook(states)))
-        return self.looks[-1][1]
+        if not isinstance(states, GpuopsError):
+            self.looks.append((look, ScriptedLook(states)))
+            return self.looks[-1][1]
+        raise states
 
     def _is_over(self, name: str) -> bool:
         began = self._deleted_at.get(name)

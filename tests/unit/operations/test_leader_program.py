@@ -68,7 +68,7 @@ def test_it_needs_the_standard_library_only() -> None:
 
 def test_each_address_is_asked_in_turn(server: EngineServer, tmp_path: Path) -> None:
     server.replies = {MODELS: [(200, {"data": [{"id": "mistral4", "permission": []}]})], CHAT: [(200, {"id": "c"})]}
-    question = {"model": "mistral4", "messages": [{"role": "user", "content": "Sag $(HOME) „hallo“"}]}
+    question = {"model": "mistral4", "messages": [{"role": "user", "content": "Sag $(HOME) \u00bbhallo\u00ab"}]}
     told = answers_of(tmp_path, [server.address] * 2, request(), request(CHAT, question))
     assert [[one["status"] for one in each] for each in told] == [[200, 200]] * 2
     assert told[0][0]["body"] == {"data": [{"id": "mistral4"}]}

@@ -20,6 +20,7 @@ from typing import Any
 
 import grpc
 
+from gpuops_cluster.machine import nvidia_smi
 from gpuops_cluster.machine.device_messages import PACKAGE, message, reader
 from gpuops_sandbox.engine.environment import EngineEnvironment, find_environment
 
@@ -27,7 +28,8 @@ RESOURCE = "nvidia.com/gpu"
 FOLDER = Path("/var/lib/kubelet/device-plugins")
 KUBELET_SOCKET = FOLDER / "kubelet.sock"
 OWN_SOCKET = FOLDER / "gpuops-gpu.sock"
-NVIDIA_SMI = Path(__file__).with_name("nvidia_smi.py")
+# The program as containers run it, in the machine's own /run.
+NVIDIA_SMI = Path("/run/gpuops-nvidia-smi")
 NVIDIA_SMI_PATH = "/usr/bin/nvidia-smi"
 # What NVIDIA's plugin tells a container as well.
 DEVICES_VARIABLE = "NVIDIA_VISIBLE_DEVICES"
@@ -42,6 +44,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--count", type=int, required=True, metavar="N", help="how many GPUs the machine has")
     options = parser.parse_args(arguments)
     devices = [f"GPU-{number:08x}" for number in range(options.count)]
+    _write_nvidia_smi()
     known: tuple[int, int] | None = None
     server: grpc.Server | None = None
     waiting = threading.Event()
@@ -70,6 +73,13 @@ def allocation(devices: list[str], engine: EngineEnvironment) -> Any:
             for inside, outside in {**places, NVIDIA_SMI_PATH: str(NVIDIA_SMI)}.items()
         ],
     )
+
+
+def _write_nvidia_smi() -> None:
+    """Write the program, with the interpreter that images have: without site-packages, as it starts fastest."""
+    source = Path(nvidia_smi.__file__).read_text(encoding="utf-8")
+    NVIDIA_SMI.write_text(f"#!/usr/bin/python3 -SI\n{source}", encoding="utf-8")
+    NVIDIA_SMI.chmod(0o755)
 
 
 def _serve(devices: list[str]) -> grpc.Server:
