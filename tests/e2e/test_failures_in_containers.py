@@ -159,7 +159,7 @@ def test_pods_that_cannot_reach_each_other(real_cluster: RealClusterHandle, name
     with real_cluster.blocked(*rule):
         result = deploy(real_cluster, name, **{**ENGINE, "gpus_per_pod": 1, "start_timeout": 240})
     assert result["failed"], result
-    assert {"leader_unreachable", "leader_no_route", "followers_missing"} & set(causes(result)), result["findings"]
+    assert "rendezvous_stalled" in causes(result), result["findings"]
 
 
 @pytest.mark.real
@@ -176,15 +176,12 @@ def test_a_killed_leader_takes_the_group_with_it_and_it_serves_again(
 
 
 @pytest.mark.real
-def test_an_image_without_a_compiler_is_healthy_until_its_first_completion(
-    real_cluster: RealClusterHandle, name: str
-) -> None:
+def test_an_image_without_a_compiler(real_cluster: RealClusterHandle, name: str) -> None:
+    """This vLLM compiles at its start; one that does so at its first completion is healthy until then (unit tests)."""
     compiling = {"TORCHDYNAMO_DISABLE": "0"}
-    arguments = FOR_A_CPU[:4]
-    options = {**ENGINE, "pods": 1, "gpus_per_pod": 1, "vllm_args": arguments, "env": compiling}
-    went_well(deploy(real_cluster, name, **options))
-    result = smoke_test(real_cluster, name)
-    assert result["verdict"] == "failed" and "compiler_missing" in causes(result), result["findings"]
+    options = {**ENGINE, "pods": 1, "gpus_per_pod": 1, "vllm_args": FOR_A_CPU[:4], "env": compiling}
+    result = deploy(real_cluster, name, **options)
+    assert result["failed"] and "compiler_missing" in causes(result), result["findings"]
 
 
 @pytest.mark.real

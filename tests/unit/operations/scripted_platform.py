@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     CREATING,
@@ -335,10 +335,10 @@ class ScriptedPlatform:
         if self.carry_out is None:
             return None
         states = self.carry_out(look)
-        if not isinstance(states, GpuopsError):
-            self.looks.append((look, ScriptedLook(states)))
-            return self.looks[-1][1]
-        raise states
+        if isinstance(states, GpuopsError):
+            _fail(states)
+        self.looks.append((look, ScriptedLook(states)))
+        return self.looks[-1][1]
 
     def _is_over(self, name: str) -> bool:
         began = self._deleted_at.get(name)
@@ -348,3 +348,7 @@ class ScriptedPlatform:
 def refused() -> Unreachable:
     """Return the error of an endpoint at which nobody listens."""
     return Unreachable("connection refused", ENDPOINT_UNREACHABLE)
+
+
+def _fail(error: GpuopsError) -> NoReturn:
+    raise error

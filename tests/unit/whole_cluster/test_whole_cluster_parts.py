@@ -57,5 +57,5 @@ def test_a_container_gets_its_devices_and_the_engine_read_only() -> None:
     assert variables["NVIDIA_VISIBLE_DEVICES"] == "GPU-1,GPU-2" and variables["TEST_CPU_DEVICE_COUNT"] == "2"
     mounts = {mount.container_path: mount.host_path for mount in given.mounts}
     assert mounts[str(POD_FOLDER)] == "/cache/engine" and mounts["/opt/python"] == "/opt/python"
-    assert mounts["/usr/bin/nvidia-smi"]== str(NVIDIA_SMI)
+    assert mounts["/usr/bin/nvidia-smi"] == str(NVIDIA_SMI)
     assert all(mount.read_only for mount in given.mounts)
