@@ -157,7 +157,8 @@ def test_kwok_leaves_alone_what_is_played() -> None:
         for expression in stage["spec"]["selector"]["matchExpressions"]
         if "image" in expression["key"]
     }
-    assert named == {"pod-ready": sorted(SCENARIOS), "pod-complete": sorted(SCENARIOS)}
+    # The end of a played pod is played too: one of a machine without a kubelet stays.
+    assert named == dict.fromkeys(("pod-ready", "pod-complete", "pod-delete"), sorted(SCENARIOS))
 
 
 @pytest.mark.parametrize("image", sorted(SCENARIOS))

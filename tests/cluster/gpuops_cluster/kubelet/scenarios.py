@@ -230,8 +230,10 @@ def _mount_fails(pod: Pod) -> Iterator[Step]:
     """Volumes of the pod cannot be mounted; a kubelet tries again, at first every half second."""
     container = pod.containers[0]
     first = container_status(pod, container, waiting("ContainerCreating"), created=False)
-    volume = next((entry["name"] for entry in pod.content["spec"]["volumes"] if "persistentVolumeClaim" in entry), "x")
-    error = _MOUNT_ERRORS[pod.image.tag]
+    volume = next(
+        (entry["name"] for entry in pod.content["spec"].get("volumes", []) if "persistentVolumeClaim" in entry), "x"
+    )
+    error = _MOUNT_ERRORS.get(pod.image.tag, _MOUNT_ERRORS["no-answer"])
     event = Event("FailedMount", f'MountVolume.SetUp failed for volume "{volume}" : {error}', "Warning")
     status = PodStatus(pod).whole(first, "Pending")
     for times in itertools.count():
