@@ -41,16 +41,19 @@ CHAPTERS = {
     "gpuops_endpoint_token": "The smoke test",
     "gpuops_preflight_fail_on": "The preflight",
     "gpuops_claim_state": "The claim of the model's volume",
+    "gpuops_ownership_ensure": "The model's files",
 }
 
 Options = dict[str, dict[str, Any]]
 
 
-def role_options(role: str, entry_point: str = "main") -> Options:
-    """Return the options of a role's entry point, in the order of its argument spec."""
+def role_options(role: str) -> Options:
+    """Return the options of a role's entry points, in the order of its argument spec."""
     text = (REPOSITORY / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
-    options: Options = yaml.safe_load(text)["argument_specs"][entry_point]["options"]
-    return options
+    merged: Options = {}
+    for entry_point in yaml.safe_load(text)["argument_specs"].values():
+        merged.update(entry_point["options"])
+    return merged
 
 
 def all_options() -> Options:

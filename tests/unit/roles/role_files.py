@@ -54,6 +54,11 @@ def role_spec(role: str, entry_point: str = "main") -> dict[str, Any]:
     return options
 
 
+def entry_points(role: str) -> list[str]:
+    """Return the names of a role's entry points."""
+    return list(read_yaml(ROLES / role / "meta" / "argument_specs.yml")["argument_specs"])
+
+
 def role_defaults(role: str) -> dict[str, str]:
     """Return a role's default variables."""
     defaults: dict[str, str] = read_yaml(ROLES / role / "defaults" / "main.yml")

@@ -15,7 +15,15 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.kubernet
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.vocabulary import (
     TRAITS as KUBERNETES,
 )
-from role_files import INVENTORIES, INVENTORY_NAMES, ROLE_NAMES, inventory_hosts, role_spec, variables_in
+from role_files import (
+    INVENTORIES,
+    INVENTORY_NAMES,
+    ROLE_NAMES,
+    entry_points,
+    inventory_hosts,
+    role_spec,
+    variables_in,
+)
 
 HOSTS: dict[str, dict[str, dict[str, Any]]] = {}
 
@@ -48,14 +56,17 @@ def hosts(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
 
 
 def every_variable() -> dict[str, Any]:
-    return {name: option for role in ROLE_NAMES for name, option in role_spec(role).items()}
+    return {name: option for spec in every_spec() for name, option in spec.items()}
+
+
+def every_spec() -> list[dict[str, Any]]:
+    return [role_spec(role, entry_point) for role in ROLE_NAMES for entry_point in entry_points(role)]
 
 
 def test_the_variables_pass_the_roles_argument_specs(hosts: dict[str, dict[str, Any]]) -> None:
     assert hosts
     for variables in hosts.values():
-        for role in ROLE_NAMES:
-            spec = role_spec(role)
+        for spec in every_spec():
             given = {name: value for name, value in variables.items() if name in spec}
             result = ArgumentSpecValidator(spec).validate(given)
             assert result.error_messages == []

@@ -21,12 +21,13 @@ from role_files import (
     variables_in,
 )
 
-EXPECTED = {"deploy", "preflight", "smoke_test", "status", "teardown"}
+EXPECTED = {"deploy", "preflight", "rechown", "smoke_test", "status", "teardown"}
 OWN_VARIABLES = {"gpuops_hosts", "gpuops_query", "gpuops_logs", "gpuops_gpus", "gpuops_preflight"}
 
 
 def all_variables() -> dict[str, Any]:
-    return {**role_spec("preflight"), **role_spec("smoke_test"), **role_spec("vllm_serving")}
+    of_files = role_spec("model_storage", "ownership")
+    return {**of_files, **role_spec("preflight"), **role_spec("smoke_test"), **role_spec("vllm_serving")}
 
 
 def test_the_playbooks_are_those_of_the_design() -> None:

@@ -33,6 +33,8 @@ ROLE_VARIABLE = re.compile(r"^\{\{ ((?:vllm_serving|smoke_test|preflight|model_s
 
 # Variables that are more than one option of a module: the name, and the volumes with their short form.
 COMPOSED = {"gpuops_name", "gpuops_volumes", "gpuops_claim", "gpuops_claim_path", "gpuops_claim_read_only"}
+# The paths are the model's where nothing else is said.
+OF_OWNERSHIP = {"gpuops_model_path", "gpuops_ownership_paths"}
 # A check without numbers is one without a workload, so the role states what a workload has that says nothing of them;
 # and it is there to fail, which the module is not.
 OF_PREFLIGHT = {"gpuops_gpus_per_pod", "gpuops_replicas", "gpuops_preflight_fail_on"}
@@ -44,7 +46,7 @@ def calls(entry_point: str = "*") -> list[Any]:
     return [pytest.param(*call, id=f"{call[0].parts[-3]}-{call[0].stem}") for call in found]
 
 
-@pytest.mark.parametrize(("path", "module", "arguments"), calls("main"))
+@pytest.mark.parametrize(("path", "module", "arguments"), [*calls("main"), *calls("ownership")])
 def test_every_option_of_the_module_can_be_reached(path: Path, module: str, arguments: dict[str, Any]) -> None:
     given = set(leaves(arguments))
     assert options_to_reach(module, given) == given
@@ -68,7 +70,8 @@ def test_a_variable_has_the_type_the_choices_and_the_default_of_its_option(
         option, variable = module_option(module, option_path), spec[mapped[1]]
         assert described(variable) == described(option), mapped[1]
         compared.add(mapped[1])
-    assert set(spec) - compared <= (COMPOSED | OF_PREFLIGHT if role == "preflight" else COMPOSED)
+    besides = {"preflight": OF_PREFLIGHT, "model_storage": OF_OWNERSHIP}
+    assert set(spec) - compared <= COMPOSED | besides.get(role, set())
 
 
 def described(option: dict[str, Any]) -> dict[str, Any]:
