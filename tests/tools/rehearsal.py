@@ -8,6 +8,7 @@ Runs inside the environment `sandbox`, with a cluster inside `dev` (tests/tools/
 
 from __future__ import annotations
 
+import abc
 import json
 import os
 import pathlib
@@ -146,7 +147,7 @@ def build_collection() -> None:
     say(f"{tarball.name}, installed in {INSTALLED_COLLECTIONS.relative_to(REPOSITORY)}")
 
 
-class RunningPlace:
+class RunningPlace(abc.ABC):
     """Something started for a rehearsal, with a model on its claim: how Ansible reaches it. Its folder goes with it."""
 
     inventory: pathlib.Path
@@ -157,21 +158,21 @@ class RunningPlace:
         self.folder = folder
         self.state: dict[str, Any] = {}
 
+    @abc.abstractmethod
     def start(self, keep: bool) -> None:
         """Start it. Unless ``keep``, it ends with this program at the latest."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def end(self) -> None:
         """End it with all that runs in it and remove its files."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def command(self, verb: str, *options: str) -> list[str]:
         """Return the command line of one of the verbs of the program that starts and ends it."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def connection_variables(self) -> dict[str, str]:
         """Return the variables that tell the collection where it is and how to log in."""
-        raise NotImplementedError
 
     def call(self, verb: str, *options: str) -> None:
         """Run one of the verbs. Raises ``RehearsalFailure``."""
