@@ -182,7 +182,7 @@ def test_status_and_smoke_test_read_only(sandbox: SandboxHandle, workloads: Work
     sandbox.forget_requests()
     result = workloads.play(STATUS).check()
     assert verdict(result, one).startswith(f"{one}: running\nreplicas: 1\nendpoint: https://")
-    assert f"pod: {one}-0, leader, Running" in verdict(result, one)
+    assert f"pod: {one}-0, leader, running" in verdict(result, one)
     assert verdict(result, other).startswith(f"{other}: there is no workload of this name in runai at ")
     asked = workloads.play(STATUS, "--limit", one, "-e", '{"gpuops_query": "[].pods[].role"}').check()
     assert asked.last["msg"] == ["leader", "follower"]
