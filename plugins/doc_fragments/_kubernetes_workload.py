@@ -177,7 +177,8 @@ options:
       - Whether pods that cannot end, because their machine has not been ready for a minute, are deleted without waiting
         for it, so that a workload can be deleted, stopped or recreated, and a group of pods be made anew elsewhere.
         Only pods whose time to end is over are deleted, and never those of a machine that is ready; both are read
-        again directly before each deletion, which needs the rights to get nodes and to delete pods.
+        again directly before each deletion, which needs the rights to get nodes and to delete pods. Since clocks
+        differ, the task itself has to have seen it so for a minute, too.
       - It happens only while the task waits (O(wait)).
       - Nobody knows whether such pods still run. If the machine comes back with them, two engines work on the same
         volume until its kubelet has ended the old ones. Switch the machine off before.

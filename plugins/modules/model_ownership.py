@@ -34,6 +34,7 @@ options:
     description:
       - The files and folders to see to, with everything in them. Usually the folder of the model.
       - Absolute paths are those of the workload's pods and lie below O(mount_path). Others lie below the claim's root.
+      - No name in them may begin with a hyphen.
       - A link is not followed. Give what it leads to.
     type: list
     elements: str
@@ -294,7 +295,9 @@ ownership:
       returned: always
       sample: {all: 0, dangling: 0, leaving: 0, leaving_hard_links: 0}
     volume:
-      description: The volume's V(file_system), whether it is V(read_only), and its V(free_bytes).
+      description: >-
+        The volume's V(file_system), whether it is V(read_only) (V(null) of a look, which mounts it read-only itself),
+        and its V(free_bytes).
       type: dict
       returned: always
       sample: {file_system: nfs4, read_only: false, free_bytes: 812000000000}

@@ -33,6 +33,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.host imp
 
 # Seconds beyond a look's own limits, after which its end would have been told.
 _MARGIN = 15.0
+# The exit status of a command whose time was up and that reports how far it came.
+_TIME_UP = 3
 
 
 class NotLooked(GpuopsError):
@@ -43,7 +45,8 @@ class Looks:
     """Carries out the looks of one operation.
 
     They are counted apart from writes (``started``). In check mode none is started unless ``in_check_mode`` says so;
-    ``not_looked_at`` then says what was left out.
+    ``not_looked_at`` then says what was left out. ``root_report`` is what the command that ran as root reported, also
+    where the look failed after it.
     """
 
     def __init__(self, platform: Platform, host: Host, in_check_mode: bool) -> None:
@@ -52,19 +55,19 @@ class Looks:
         self._in_check_mode = in_check_mode
         self.started = 0
         self.not_looked_at: list[str] = []
+        self.root_report: Mapping[str, Any] | None = None
 
     def run(self, look: Look, subject: str) -> Mapping[str, Any]:
-        """Carry out a look at ``subject`` (``what the leaders of my-llm answer``) and return its report.
+        """Carry out a look at ``subject`` (``what the leaders of my-llm answer``) and return its report: that of its
+        last command that ran, since none runs after one as root that did not get through.
 
         Raises ``NotLooked``, and ``PlatformUnreachable`` where the platform itself does not answer.
         """
-        return _report(self._carried_out(look, subject), subject)
-
-    def run_as_root(self, look: Look, subject: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """Carry out a look whose first command runs as root; return both reports, that one first. Raises likewise."""
         ended = self._carried_out(look, subject)
         report = _report(ended, subject)
-        return _report(dataclasses.replace(ended, report=ended.root_report), subject), report
+        if look.as_root:
+            self.root_report = _report(dataclasses.replace(ended, report=ended.root_report), subject)
+        return report
 
     def _carried_out(self, look: Look, subject: str) -> LookStatus:
         """Carry out a look and return how it ended."""
@@ -72,6 +75,7 @@ class Looks:
             self.not_looked_at += [subject] if subject not in self.not_looked_at else []
             raise _not_looked("not_looked_at", "in check mode no look is started.", "Set looks_in_check_mode.", subject)
         self._host.alive()
+        self.root_report = None
         try:
             started = self._platform.start_look(look)
         except PlatformUnreachable:
@@ -95,6 +99,9 @@ class Looks:
         def observe() -> LookStatus:
             found = started.status()
             start.observe(found, self._host.clock())
+            # It is gone with its pod, which the server may remove before the look has ended.
+            if look.as_root:
+                self.root_report = _content(found.root_report) or self.root_report
             return found
 
         try:
@@ -153,21 +160,27 @@ def _report(found: LookStatus, subject: str) -> Mapping[str, Any]:
     if found.status.deleted:
         hint = "Another run at the same moment starts its own: run again after it."
         raise _not_looked("look_removed", "somebody removed it before it had ended.", hint, subject)
-    if found.exit_status != 0:
+    content = _content(found.report)
+    if found.exit_status != 0 and not (found.exit_status == _TIME_UP and content is not None):
         status = "without an exit status" if found.exit_status is None else f"with exit status {found.exit_status}"
         # After a failure the report is what the command printed last.
         told = "; ".join([*said(found.status), *found.report.splitlines()[-1:]])
         evidence = f"it ended {status}: {sentence(shortened(told) or 'nothing says why')}"
         hint = "The image has to have python3 on its PATH; otherwise this is a defect of the collection."
         raise _not_looked("look_failed", evidence, hint, subject)
-    try:
-        content = json.loads(found.report)
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
+    if content is None:
         evidence = f"it left no report: {sentence(shortened(found.report) or 'nothing at all')}"
         raise _not_looked("look_failed", evidence, "This is a defect of the collection: please report it.", subject)
     return content
+
+
+def _content(report: str) -> Mapping[str, Any] | None:
+    """Return the object that a report is, or ``None``."""
+    try:
+        content = json.loads(report)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def _not_looked(cause: str, evidence: str, hint: str, subject: str) -> NotLooked:

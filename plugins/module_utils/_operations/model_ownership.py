@@ -9,6 +9,8 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,8 +40,10 @@ from ansible_collections.gpuops.inference.plugins.module_utils._storage.ownershi
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.report import FAULTS, WalkReport, is_readable
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import LOOK, PROVE, REPAIR
 
-# One word for what the job is about: by it, and the claim, one that was left over is found.
+# What the job is about: by it, with a digest of the claim and the paths, one that was left over is found. Runs on other
+# paths of the claim have jobs of their own.
 _WHAT = "files"
+_DIGEST_LENGTH = 12
 # Seconds that the job gets beyond the walker's own limits, to write its reports.
 _MARGIN = 30
 _REFUSED = "admission_denied"
@@ -196,29 +200,39 @@ class _Work:
         seconds = self._options.time_limit / 2
         return Look(
             workload=self._options.name,
-            what=_WHAT,
+            what=f"{_WHAT}-{_question(self._spec)}",
             place=self._options.place,
             command=command_of(self._spec.task(PROVE, seconds, REPORT_PATH)),
             as_root=command_of(self._spec.task(self.outcome.mode, seconds, REPORT_PATH)),
             time_limit=self._options.time_limit + _MARGIN,
             start_limit=self._options.start_timeout,
-            mounts=(LookMount(self._spec.claim, self._spec.mount_path),),
+            mounts=(LookMount(self._spec.claim, self._spec.mount_path, self.outcome.mode != REPAIR),),
         )
 
     def _read(self, look: Look) -> None:
         """Carry the job out and take in its reports."""
         subject = f"the files of {self._spec.claim}"
-        if not look.as_root:
-            self.outcome.proof = WalkReport.read(self._looks.run(look, subject))
-            return
-        seen, proof = self._looks.run_as_root(look, subject)
-        self.outcome.seen, self.outcome.proof = WalkReport.read(seen), WalkReport.read(proof)
+        try:
+            report = WalkReport.read(self._looks.run(look, subject))
+        finally:
+            # What was changed is told also where the proof failed after it.
+            if self._looks.root_report is not None:
+                self.outcome.seen = WalkReport.read(self._looks.root_report)
+        # Where root did not get through, the proof never began.
+        if report.mode == PROVE:
+            self.outcome.proof = report
 
     def _stop_for(self, findings: list[Finding]) -> None:
         """Stop where there is an error among the findings; keep the others."""
         if errors_of(findings):
             raise GpuopsError.from_findings(findings)
         self.outcome.findings += findings
+
+
+def _question(spec: OwnershipSpec) -> str:
+    """Return a short digest of which files it is about."""
+    text = json.dumps([spec.claim, sorted(spec.paths)])
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
 
 
 def _diff(spec: OwnershipSpec, seen: WalkReport) -> dict[str, str]:

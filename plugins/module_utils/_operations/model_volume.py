@@ -9,6 +9,8 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +23,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.model_vo
     read_claim,
     read_volume_options,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import PlatformUnreachable
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.select import make_volumes
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.volumes import DELETING, LiveClaim, Volumes
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
@@ -40,8 +43,8 @@ _UNKNOWN = "unknown"
 
 @dataclass
 class _Outcome:
-    """What was found and done. ``changed`` is set with the first write, in check mode with the first one that would be
-    made. ``is_new``: there was no such claim."""
+    """What was found and done. ``changed`` is set with the first write that was not refused, in check mode with the
+    first one that would be made. ``is_new``: there was no such claim."""
 
     phase: str = _ABSENT
     changed: bool = False
@@ -109,11 +112,12 @@ class _Work:
             self._add(users.unseen)
             loses_data = self._volumes.loses_data(live)
             self._stop_for(volume_refusals.of_removal(live, self._options, users, loses_data))
-            self.outcome.changed = True
-            self.outcome.changes = [ClaimChange("state", "present", ABSENT)]
+            self._stop_for(self._volumes.check_removal(live))
+            with self._noting([ClaimChange("state", "present", ABSENT)]):
+                if not self._host.check_mode:
+                    self._volumes.delete(live)
             if self._host.check_mode:
                 return
-            self._volumes.delete(live)
         if self._options.wait:
             self.outcome.timings["delete"] = self._waiter.until_gone(live, self._options.delete_timeout)
             self.outcome.live, self.outcome.phase = None, _ABSENT
@@ -128,12 +132,11 @@ class _Work:
             return
         self._stop_for(self._volumes.check(self._spec, None))
         self._stop_for(self._volumes.rehearse(self._spec, None))
-        self.outcome.changed = True
         self.outcome.is_new = True
         wanted = self._volumes.creation(self._spec)
-        self.outcome.changes = [ClaimChange(option, None, value) for option, value in wanted.items()]
-        if not self._host.check_mode:
-            self._take(self._volumes.create(self._spec))
+        with self._noting([ClaimChange(option, None, value) for option, value in wanted.items()]):
+            if not self._host.check_mode:
+                self._take(self._volumes.create(self._spec))
 
     def _bring_in_line(self, live: LiveClaim) -> None:
         """Change what differs of a claim of ours, or of one that is taken over."""
@@ -143,9 +146,19 @@ class _Work:
             return
         self._stop_for(self._volumes.check(self._spec, live))
         self._stop_for(self._volumes.rehearse(self._spec, live))
+        with self._noting(changes):
+            if not self._host.check_mode:
+                self._take(self._volumes.change(self._spec, live))
+
+    @contextmanager
+    def _noting(self, changes: list[ClaimChange]) -> Iterator[None]:
+        """Note the changes of the write inside, unless it was refused. One that got no answer may have been done."""
+        try:
+            yield
+        except PlatformUnreachable:
+            self.outcome.changed, self.outcome.changes = True, changes
+            raise
         self.outcome.changed, self.outcome.changes = True, changes
-        if not self._host.check_mode:
-            self._take(self._volumes.change(self._spec, live))
 
     def _wait(self) -> None:
         live = self.outcome.live

@@ -166,6 +166,9 @@ def _below(path: str, mount_path: str, option: str) -> str:
         raise OptionError.of(option, f"{path!r} has .. in it.", "Write the path without it.")
     if not path.strip() or "\0" in path:
         raise OptionError.of(option, f"{path!r} is no path.", "Give the folder of the model.")
+    if any(name.startswith("-") for name in path.split("/")):
+        found = f"{path!r} has a name in it that begins with -, which programs take for an option."
+        raise OptionError.of(option, found, "Rename it on the volume, or give the folder above it.")
     # POSIX lets two strokes in front mean something of their own.
     whole = "/" + posixpath.normpath(posixpath.join(mount_path, path)).lstrip("/")
     if whole == mount_path:

@@ -442,15 +442,19 @@ class Unreachable(Exception):
         self.leader = leader
 
 
-# The most telling first. That a leader is not ready says nothing about the way to it.
+# The most telling first; all other causes come last. That a leader is not ready says nothing about the way to it.
 _TELLING = (NO_ANSWER_IN_TIME, ENDPOINT_UNREACHABLE, NOT_REACHABLE_FROM_HERE, LEADER_NOT_READY)
 
 
 def together(failures: Sequence[Unreachable]) -> Unreachable:
     """Return why no leader answered: the most telling cause, and the reasons of all that have it."""
-    cause = min((failure.cause for failure in failures), key=_TELLING.index)
+    cause = min((failure.cause for failure in failures), key=_rank)
     chosen = [failure for failure in failures if failure.cause == cause]
     reason = " ".join(dict.fromkeys(failure.reason for failure in chosen))
     leader = chosen[0].leader if len(chosen) == 1 else ""
     # Nothing is wrong with the way to a leader that is not ready: it may be ready when it is asked again.
     return Unreachable(reason, ENDPOINT_UNREACHABLE if cause == LEADER_NOT_READY else cause, leader)
+
+
+def _rank(cause: str) -> int:
+    return _TELLING.index(cause) if cause in _TELLING else len(_TELLING)

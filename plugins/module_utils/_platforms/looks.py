@@ -33,7 +33,8 @@ class LookPlace:
 
 @dataclass(frozen=True)
 class LookMount:
-    """A claim of the namespace, mounted at ``path`` into the pod of a look."""
+    """A claim of the namespace, mounted at ``path`` into the pod of a look: for its command always read-only, with
+    ``read_only`` for the one that runs as root too."""
 
     claim: str
     path: str
@@ -46,7 +47,7 @@ class Look:
 
     ``workload`` is the name it is about, ``what`` one word for what it reads: by both, one that was left over is found.
     ``start_limit``: seconds until the command has to run, ``time_limit``: seconds it may take. What it finds out it
-    leaves as its report: JSON of at most ``REPORT_BYTES``.
+    leaves as its report: JSON of at most ``REPORT_BYTES``; with exit status 3 where its time was up.
 
     ``as_root`` is a command that runs before, to its end: as root with the group of ``place.run_as``, and with no right
     but those to give files away, to read them and to change their mode. It leaves a report of its own.

@@ -120,6 +120,9 @@ class Volumes(Protocol):
     def loses_data(self, live: LiveClaim) -> bool:
         """Say whether data may be lost with it."""
 
+    def check_removal(self, live: LiveClaim) -> list[Finding]:
+        """Return why the platform could not delete the claim at all (no request)."""
+
     def delete(self, live: LiveClaim) -> None:
         """Ask for the deletion; returns at once."""
 

@@ -65,7 +65,8 @@ def _of_refusals(spec: OwnershipSpec, seen: WalkReport, readable: bool) -> list[
     """Return why owners could not be changed, and what is left to do then."""
     severity = WARNING if readable and spec.ensure != OWNED else ERROR
     ways = _ways_out(spec, seen, readable)
-    if seen.volume.get("read_only") and seen.would_change:
+    # A look mounts every volume read-only, so it cannot tell.
+    if seen.mode == REPAIR and seen.volume.get("read_only") and seen.would_change:
         evidence = f"the volume is mounted read-only, so its files stay as they are{seen.such_as(*FAULTS)}."
         return [Finding(severity, "volume_read_only", evidence, ways, spec.claim)]
     if seen.done.get("refused"):

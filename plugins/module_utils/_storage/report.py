@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import REPAIR
+
 # Counts of entries that are not as they should be and that a repair changes.
 FAULTS = ("owner", "group", "mode")
 # Counts of what the serving identity cannot read.
@@ -63,8 +65,8 @@ class WalkReport:
 
     @property
     def would_change(self) -> int:
-        """Return how many changes a repair has to make, as far as was seen."""
-        return sum(self.found.get(fault, 0) for fault in FAULTS)
+        """Return how many changes a repair has to make, as far as was seen; none to what it leaves on purpose."""
+        return sum(self.found.get(fault, 0) - self.found.get(f"kept {fault}", 0) for fault in FAULTS)
 
     def identities(self, what: str) -> list[int]:
         """Return the users (``owner``) whose files are not taken, or the groups (``group``) that could read."""
@@ -94,7 +96,12 @@ class WalkReport:
                 "leaving": self.found.get("leaving_links", 0),
                 "leaving_hard_links": self.found.get("leaving_hard_links", 0),
             },
-            "volume": {what: self.volume.get(what) for what in ("file_system", "read_only", "free_bytes")},
+            "volume": {
+                "file_system": self.volume.get("file_system"),
+                # A look has it mounted read-only, and so cannot tell.
+                "read_only": self.volume.get("read_only") if self.mode == REPAIR else None,
+                "free_bytes": self.volume.get("free_bytes"),
+            },
             "examples": {what: list(paths) for what, paths in self.examples.items()},
             "passes": self.passes,
             "seconds": self.seconds,

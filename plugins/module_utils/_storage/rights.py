@@ -79,7 +79,7 @@ def changed_mode(wanted: str, mode: int, directory: bool) -> int:
         scope = special = value = 0
         for letter in who:
             scope |= _BITS[letter]
-            special |= {"u": 0o4000, "g": 0o2000, "o": 0, "a": 0o6000}[letter]
+            special |= _SPECIAL[letter]
         for right in rights.replace("X", "x" if directory or bits & 0o111 else ""):
             value |= special if right == "s" else _RIGHTS[right] & scope
         if sign == "=":

@@ -41,22 +41,25 @@ look() {
   wrong=`expr $wrong + \`count "$1" -xdev \( -user 0 -o -user $uid \) \
     \( -type f \( ! -perm -0640 -o -perm -0002 \) -o -type d \( ! -perm -0750 -o -perm -0002 \) \)\``
 }
-repair() {
-  find "$1" -xdev -type d \( -user 0 -o -user $uid \) -exec sh -c 'eval "$mend"' sh {} +
-}
-# Apart, since find allows no second pair of braces in its own words.
+# Apart, since the shells that find starts need it too: enters a directory and says whether it is there, and no link.
 mend='
-for directory; do
-  cd "$base" && cd -P "./$directory" 2>/dev/null && [ "`pwd -P`" = "$base/$directory" ] || continue
-  for entries in "! -name ." "-name ."; do
-    find . $entries -prune \( -type d -o -type f -links 1 \) \( -user 0 -o -user $uid \) \
-      \( ! -user $uid -o ! -group $gid \) -exec chown -h "$uid:$gid" {} +
-    find . $entries -prune -type f -links 1 -user $uid \( ! -perm -0640 -o -perm -0002 \) \
-      -exec chmod u+rw,g+r,o-w {} +
-    find . $entries -prune -type d -user $uid \( ! -perm -0750 -o -perm -0002 \) -exec chmod u+rwx,g+rx,o-w {} +
-  done
-done'
+enter() {
+  case $1 in .) place=$base ;; *) place=$base/${1#./} ;; esac
+  cd "$base" && cd -P "$1" 2>/dev/null && [ "`pwd -P`" = "$place" ]
+}
+settle() {
+  find "$@" -prune \( -type d -o -type f -links 1 \) \( -user 0 -o -user $uid \) \
+    \( ! -user $uid -o ! -group $gid \) -exec chown -h "$uid:$gid" {} +
+  find "$@" -prune -type f -links 1 -user $uid \( ! -perm -0640 -o -perm -0002 \) -exec chmod u+rw,g+r,o-w {} +
+  find "$@" -prune -type d -user $uid \( ! -perm -0750 -o -perm -0002 \) -exec chmod u+rwx,g+rx,o-w {} +
+}'
 export mend
+eval "$mend"
+repair() {
+  if [ ! -d "$1" ]; then (enter "${1%/*}" && settle "./${1##*/}"); return; fi
+  find "$1" -xdev -type d \( -user 0 -o -user $uid \) -exec sh -c 'eval "$mend"
+    for directory; do enter "$directory" || continue; settle . ! -name .; settle . -name .; done' sh {} +
+}
 prove() {
   unlisted=`expr $unlisted + \`find "$1" -type d -exec sh -c '
     for one; do if [ -r "$one" ] && [ -x "$one" ]; then :; else echo x; fi; done' sh {} + 2>/dev/null | grep -c x\``
@@ -65,17 +68,22 @@ prove() {
   files=`expr $files + \`count "$1" -type f\``
   directories=`expr $directories + \`count "$1" -type d\``
 }
+# A name that begins with - would be a word of find's own: one that would delete, too.
 for path; do
-  : "${path:=.}"
+  if [ -n "$path" ]; then path=./$path; else path=.; fi
+  set -- "$@" "$path"
+  shift
+done
+for path; do
   if [ -L "$path" ] || [ ! -e "$path" ]; then missing=`expr $missing + 1`; continue; fi
   if [ "$mode" = prove ]; then prove "$path"; else look "$path"; fi
 done
 if [ "$mode" = repair ] && [ "$ensure" = owned ]; then
   before="$owner $group $wrong"
-  for path; do : "${path:=.}"; if [ -d "$path" ] && [ ! -L "$path" ]; then repair "$path"; fi; done
+  for path; do if [ -e "$path" ] && [ ! -L "$path" ]; then repair "$path"; fi; done
   found_owner=$owner found_group=$group found_mode=$wrong found_files=$files found_directories=$directories
   owner=0 group=0 wrong=0 files=0 directories=0 foreign=0
-  for path; do : "${path:=.}"; if [ -e "$path" ] && [ ! -L "$path" ]; then look "$path"; fi; done
+  for path; do if [ -e "$path" ] && [ ! -L "$path" ]; then look "$path"; fi; done
   if [ "$before" != "$owner $group $wrong" ]; then
     changed=`expr $found_owner - $owner + $found_group - $group + $found_mode - $wrong`
   fi

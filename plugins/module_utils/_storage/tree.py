@@ -53,11 +53,11 @@ class Tally:
         if path and len(self.examples.setdefault(what, [])) < EXAMPLES:
             self.examples[what].append(shown(path))
 
-    def add_identity(self, what: str, number: int) -> None:
+    def add_identity(self, what: str, identity: int, number: int = 1) -> None:
         """Count a user whose files are not taken, or a group that could read; some of them where there are many."""
-        name = f"{what} {number}"
+        name = f"{what} {identity}"
         if name in self.counts or sum(known.startswith(what + " ") for known in self.counts) < IDENTITIES:
-            self.add(name)
+            self.add(name, number=number)
 
     def error(self, what: str, error: OSError, path: str) -> None:
         """Count something that failed. What is gone meanwhile has not failed."""
@@ -77,7 +77,11 @@ class Tally:
     def merge(self, other: Tally) -> None:
         """Take in what another has seen."""
         for what, number in other.counts.items():
-            self.add(what, number=number)
+            kind, _space, identity = what.partition(" ")
+            if kind in ("owner", "group") and identity:
+                self.add_identity(kind, int(identity), number)
+            else:
+                self.add(what, number=number)
         for what, examples in other.examples.items():
             self.examples[what] = (self.examples.get(what, []) + examples)[:EXAMPLES]
         for file, (links, names) in other.hard_links.items():

@@ -78,7 +78,9 @@ class Looker:
             if not stat.S_ISREG(status.st_mode):
                 tally.add("replaced", paths[0])
                 return
-            inside = links == len(paths) == status.st_nlink and all(self._is(path, status) for path in paths)
+            # A directory that changes while it is listed may name one file twice.
+            names = set(paths)
+            inside = links == len(names) == status.st_nlink and all(self._is(path, status) for path in names)
             if not inside or os.fstat(descriptor).st_nlink != links:
                 tally.add("leaving_hard_links", paths[0])
             if self._faults(status):
@@ -145,6 +147,8 @@ class Looker:
         faults = self._faults(status)
         for fault in faults:
             tally.add(fault, path)
+            if not ours:
+                tally.add("kept " + fault)
         if "foreign" in faults:
             tally.add_identity("owner", status.st_uid)
         if status.st_mode & 0o040 and ("unreadable" in faults or "unsearchable" in faults):

@@ -84,8 +84,9 @@ def stranded(cluster: ClusterHandle, kubernetes: KubernetesPlace, apply: Apply) 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pods count as overdue at the end of their grace, and are asked about at once."""
+    """Pods count as overdue at the end of their grace, machines as away at once, and both are asked about at once."""
     monkeypatch.setattr(lost_machines, "_OVERDUE_SECONDS", 0.0)
+    monkeypatch.setattr(lost_machines, "_FORCED_SECONDS", 0.0)
     monkeypatch.setattr(waits, "_FIRST_QUESTION", 0.0)
     monkeypatch.setattr(waits, "_NEXT_QUESTION", 1.0)
 

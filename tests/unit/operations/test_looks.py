@@ -78,6 +78,11 @@ def test_a_look_is_waited_for_read_and_removed(platform: ScriptedPlatform, stage
     assert lines == [f"{NAME}: looking inside the cluster at {SUBJECT}: {phase}" for phase in phases]
 
 
+def test_one_whose_time_was_up_tells_how_far_it_came(platform: ScriptedPlatform, stage: Stage) -> None:
+    carried_out(platform, ended('{"finished": false}', 3))
+    assert Looks(platform, stage.host, in_check_mode=False).run(LOOK, SUBJECT) == {"finished": False}
+
+
 def test_in_check_mode_none_is_started_unless_it_is_wanted(platform: ScriptedPlatform) -> None:
     stage = Stage(clock=platform.clock, check_mode=True)
     carried_out(platform, DONE)
@@ -158,6 +163,8 @@ def test_one_that_runs_on_is_given_up_after_its_own_limit(platform: ScriptedPlat
         (ended(""), "look_failed", "nothing at all"),
         (ended("no json"), "look_failed", "no json"),
         (ended("[1]"), "look_failed", "[1]"),
+        (ended("[1]", 3), "look_failed", "with exit status 3"),
+        (ended('{"answers": []}', 2), "look_failed", "with exit status 2"),
         (GONE, "look_removed", "somebody removed it"),
     ],
 )

@@ -166,3 +166,81 @@ def test_what_could_not_be_read_in_the_end_is_a_failure() -> None:
     result = run(make(REPAIRED, UNREADABLE))
     assert (result["failed"], result["changed"]) == (True, True)
     assert "cannot read 1 files" in result["msg"]
+
+
+def read_only(files: ScriptedFiles) -> bool:
+    """Return whether the last look mounted the claim read-only for root too."""
+    (mount,) = files.platform.looks[-1][0].mounts
+    return mount.read_only
+
+
+def test_only_a_repair_may_write_to_the_claim() -> None:
+    files = make(WRONG)
+    run(files, check_mode=True, looks_in_check_mode=True)
+    assert read_only(files)
+    run(files)
+    assert not read_only(files)
+    files.reading = [Reader("my-llm")]
+    run(files)
+    assert read_only(files)
+
+
+def test_a_look_says_nothing_of_a_volume_that_it_mounts_read_only() -> None:
+    seen = {**WRONG, "volume": {"read_only": True, "free_bytes": 1}}
+    result = run(make(seen), check_mode=True, looks_in_check_mode=True)
+    assert (causes(result), result["ownership"]["volume"]["read_only"]) == ([], None)
+
+
+def test_only_the_same_question_finds_its_own_jobs() -> None:
+    files = make()
+    for options in (
+        {"claim": "a.b", "paths": ["x", "y"]},
+        {"claim": "a.b", "paths": ["y", "/data/x"]},
+        {"claim": "a.b", "paths": ["x"]},
+        {"claim": "a-b", "paths": ["x", "y"]},
+    ):
+        run(files, **options)
+    first, same, *others = [(look.workload, look.what) for look, _started in files.platform.looks]
+    assert first == same
+    assert len({first, *others}) == 3
+
+
+def ends(files: ScriptedFiles, status: int | None, report: Any, root_report: Any) -> None:
+    """Have the job of ``files`` end with this exit status and these reports."""
+    words = [told if isinstance(told, str) else json.dumps(told) for told in (report, root_report)]
+    files.platform.carry_out = lambda look: [LookStatus(WorkloadStatus("running"), True, status, *words)]
+
+
+def test_a_repair_whose_time_was_up_says_what_it_changed() -> None:
+    files = make()
+    unfinished = {**REPAIRED, "finished": False}
+    ends(files, 3, unfinished, unfinished)
+    result = run(files)
+    assert (result["failed"], result["changed"], result["proof"]) == (True, True, None)
+    assert causes(result) == ["time_is_up"]
+
+
+def test_a_proof_whose_time_was_up_says_so() -> None:
+    files = make()
+    ends(files, 3, {**PROVED, "finished": False}, REPAIRED)
+    result = run(files)
+    assert (result["failed"], result["changed"], causes(result)) == (True, True, ["time_is_up"])
+    assert result["proof"]["readable"] is False
+
+
+@pytest.mark.parametrize(("status", "told"), [(137, ""), (2, "no such folder"), (3, "no report"), (None, "")])
+def test_what_was_changed_is_told_where_the_proof_fails(status: int | None, told: str) -> None:
+    files = make()
+    ends(files, status, told, REPAIRED)
+    result = run(files)
+    assert (result["failed"], result["changed"], causes(result)) == (True, True, ["look_failed"])
+    assert (result["ownership"]["changed"]["entries"], result["proof"]) == (2, None)
+
+
+def test_what_was_changed_is_told_where_the_pod_is_gone_at_the_end() -> None:
+    files = make()
+    proving = LookStatus(WorkloadStatus("running"), False, None, "", json.dumps(REPAIRED))
+    gone = LookStatus(WorkloadStatus("deleting", deleted=True), True)
+    files.platform.carry_out = lambda look: [proving, gone]
+    result = run(files)
+    assert (result["failed"], result["changed"], causes(result)) == (True, True, ["look_removed"])

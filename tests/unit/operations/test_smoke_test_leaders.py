@@ -20,6 +20,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     NOT_REACHABLE_FROM_HERE,
     HttpAnswer,
     Unreachable,
+    together,
 )
 from scripted_platform import (
     NAME,
@@ -158,3 +159,9 @@ def test_the_answer_is_compared_with_the_same_leaders_second(platform: ScriptedP
     result = run(platform, stage)
     assert (result["answer"]["text"], result["answer"]["repeatable"]) == ("two", True)
     assert result["replicas_proven"] == "2 of 2"
+
+
+def test_a_cause_of_the_platforms_own_is_the_least_telling_of_several() -> None:
+    denied, late = none_of(FIRST, "permission_denied"), none_of(SECOND, NO_ANSWER_IN_TIME)
+    assert together([denied, late]).cause == NO_ANSWER_IN_TIME
+    assert together([denied, none_of(SECOND, "permission_denied")]).cause == "permission_denied"

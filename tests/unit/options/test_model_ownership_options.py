@@ -35,7 +35,7 @@ def params(**options: Any) -> dict[str, Any]:
         (["input/M/"], ("input/M",)),
         (["/data//input/./M", "input/M"], ("input/M",)),
         (["a/b", "a", "a/c", "ab"], ("a", "ab")),
-        (["name with space", "-rf"], ("-rf", "name with space")),
+        (["name with space", "m-rf"], ("m-rf", "name with space")),
     ],
 )
 def test_paths_are_those_below_the_claim(paths: list[str], below: tuple[str, ...]) -> None:
@@ -54,6 +54,8 @@ def test_paths_are_those_below_the_claim(paths: list[str], below: tuple[str, ...
         ({"paths": ["/database/x"]}, "paths[0]"),
         ({"paths": [""]}, "paths[0]"),
         ({"paths": ["a\0b"]}, "paths[0]"),
+        ({"paths": ["-delete"]}, "paths[0]"),
+        ({"paths": ["/data/ok/-rf/x"]}, "paths[0]"),
         ({"mount_path": "/"}, "mount_path"),
         ({"mount_path": "data"}, "mount_path"),
         ({"mount_path": "/data/../x"}, "mount_path"),

@@ -117,3 +117,44 @@ def test_a_damaged_tree_is_no_reason_to_leave_it(volume: Path, path: str) -> Non
     before = os.stat("/etc").st_ctime_ns
     run("repair", volume, path, "model")
     assert os.stat("/etc").st_ctime_ns == before
+
+
+@pytest.mark.parametrize("mode", ["look", "repair", "prove"])
+def test_a_name_that_looks_like_an_option_is_a_name(volume: Path, path: str, mode: str) -> None:
+    damage(volume)
+    make_file(make_folder(volume / "-delete") / "kept")
+    before = sorted(volume.rglob("*"))
+    status, report, errors = run(mode, volume, path, "-delete", "-gone")
+    assert (status, errors, sorted(volume.rglob("*"))) == (0, "", before)
+    assert (report["found"]["files"], report["found"]["missing"]) == (1, 1)
+
+
+def test_the_whole_volume_is_repaired(volume: Path, path: str) -> None:
+    model = damage(volume)
+    status, report, errors = run("repair", volume, path, "")
+    # The tools in bin are links, which stay root's.
+    assert (status, errors, report["left"]["owner"]) == (0, "", len(TOOLS))
+    for place in (volume, model, model / "weights", model / "sub", model / "sub" / "right"):
+        assert (place.stat().st_uid, place.stat().st_gid) == (UID, UID), place
+    assert (model / "theirs").stat().st_uid == 1000
+
+
+@pytest.mark.parametrize("name", ["model/weights", "weights"])
+def test_a_single_file_is_repaired_and_nothing_beside_it(volume: Path, path: str, name: str) -> None:
+    damage(volume)
+    make_file(volume / "weights", 0o600, 0, 0)
+    beside = state(volume / "model" / "sub")
+    status, report, errors = run("repair", volume, path, name)
+    assert (status, errors, report["left"]) == (0, "", {"owner": 0, "group": 0, "mode": 0})
+    assert ((volume / name).stat().st_uid, (volume / name).stat().st_mode & 0o777) == (UID, 0o640)
+    other = {"model/weights": "weights", "weights": "model/weights"}[name]
+    assert ((volume / other).stat().st_uid, volume.stat().st_uid) == (0, 0)
+    assert state(volume / "model" / "sub") == beside
+
+
+def test_a_single_file_behind_a_link_is_left(volume: Path, path: str) -> None:
+    damage(volume)
+    (volume / "link").symlink_to("model")
+    before = state(volume / "model")
+    run("repair", volume, path, "link/weights")
+    assert state(volume / "model") == before

@@ -9,6 +9,11 @@ import json
 import os
 from pathlib import Path
 
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.report import WalkReport
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import Task
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree import IDENTITIES, Tally, Tree
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.visitors import Looker
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.walker import REPORT_BYTES, fitting
 from support.walks import GID, UID, make_file, make_folder, prove, state, walk
 
 # Names that break what takes names for lines, words or UTF-8.
@@ -157,3 +162,43 @@ def test_the_report_goes_to_a_file_too(volume: Path, tmp_path: Path) -> None:
     make_folder(volume / "model")
     walked = walk("look", volume, "model", report=str(tmp_path / "report"))
     assert json.loads((tmp_path / "report").read_text()) == walked.report
+
+
+def test_a_name_that_is_listed_twice_is_one_name(volume: Path) -> None:
+    outside = make_file(volume / "outside", 0o600, 0, 0)
+    make_folder(volume / "model")
+    os.link(outside, volume / "model" / "shared")
+    tree = Tree(Task("repair", str(volume), ("model",), UID, UID))
+    tally = Tally()
+    for _time in range(2):
+        tally.hard_link(outside.stat(), "model/shared")
+    Looker(tree).settle_hard_links(tally)
+    assert tally.counts["leaving_hard_links"] == 1
+    assert (outside.stat().st_uid, outside.stat().st_mode & 0o777) == (0, 0o600)
+
+
+def test_users_and_groups_of_all_parts_are_no_more_than_fit() -> None:
+    whole = Tally()
+    for part in range(4):
+        tally = Tally()
+        for number in range(IDENTITIES):
+            tally.add_identity("owner", 2**31 - 1 - part * IDENTITIES - number)
+            tally.add_identity("group", 2**31 - 1 - part * IDENTITIES - number)
+        tally.add("left owner", number=3)
+        whole.merge(tally)
+    whole.merge(tally)
+    for what in ("owner", "group"):
+        assert sum(known.startswith(f"{what} ") for known in whole.counts) == IDENTITIES
+    assert whole.counts[f"owner {2**31 - 1}"] == 1
+    assert whole.counts["left owner"] == 15
+    assert len(fitting({"found": whole.counts, "examples": whole.examples})) <= REPORT_BYTES // 2
+
+
+def test_what_a_repair_leaves_on_purpose_is_no_change_to_come(volume: Path) -> None:
+    outside = make_file(volume / "outside", 0o600, 0, 0)
+    os.link(outside, make_folder(volume / "model") / "shared")
+    for mode in ("look", "repair", "look"):
+        walked = walk(mode, volume, "model")
+        assert (walked.found("owner"), WalkReport.read(walked.report).would_change) == (1, 0)
+    make_file(volume / "model" / "wrong", 0o640, 0, GID)
+    assert WalkReport.read(walk("look", volume, "model").report).would_change == 1

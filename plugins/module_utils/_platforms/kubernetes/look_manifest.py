@@ -35,6 +35,7 @@ _KEPT = 600
 # What a small program of Python's takes. Limits are stated too, because a quota of the namespace may ask for them.
 _REQUESTS = {"cpu": "100m", "memory": "64Mi"}
 _LIMITS = {"cpu": "1", "memory": "512Mi"}
+_READ_ONLY = {"readOnly": True}
 
 
 def look_labels(look: Look) -> dict[str, str]:
@@ -87,7 +88,7 @@ def look_pod(look: Look) -> Body:
 def _root_container(look: Look) -> Body:
     """Return the init container that runs as root. Its group is the workload's: root of another group would take the
     set-group-ID bit off directories whose mode it changes."""
-    body = _container(look, ROOT_CONTAINER, look.as_root)
+    body = _container(look, ROOT_CONTAINER, look.as_root, writes=True)
     security = {**body["securityContext"], "runAsUser": 0, "runAsNonRoot": False}
     security["capabilities"] = {"drop": ["ALL"], "add": list(ROOT_CAPABILITIES)}
     return {**body, "securityContext": security}
@@ -97,14 +98,14 @@ def _volume(index: int) -> str:
     return f"claim-{index}"
 
 
-def _container(look: Look, name: str, command: Sequence[str]) -> Body:
+def _container(look: Look, name: str, command: Sequence[str], writes: bool = False) -> Body:
     body = {
         "name": name,
         "image": look.place.image,
         "command": [protect_expansion(word) for word in command],
         "env": [_variable(name, value) for name, value in look.environment.items()],
         "volumeMounts": [
-            {"name": _volume(index), "mountPath": mount.path, **({"readOnly": True} if mount.read_only else {})}
+            {"name": _volume(index), "mountPath": mount.path, **({} if writes and not mount.read_only else _READ_ONLY)}
             for index, mount in enumerate(look.mounts)
         ],
         "resources": {"requests": _REQUESTS, "limits": _LIMITS},

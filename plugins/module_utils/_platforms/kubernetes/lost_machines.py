@@ -37,7 +37,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.times im
 
 Object = Mapping[str, Any]
 
-# A kubelet that is there removes a pod within seconds of its grace; the rest is for clocks that differ.
+# A kubelet that is there removes a pod within seconds of its grace; the rest is for clocks that differ. The
+# controller's may be minutes ahead of the server's, so before it deletes by force a run has to see the pod overdue for
+# as long by its own monotonic clock as well, and likewise with the machine.
 _OVERDUE_SECONDS = 30.0
 # A machine with many GPUs is back from a reboot within a quarter of an hour. One that is away for longer is lost.
 _LOST_SECONDS = 900.0
@@ -63,7 +65,7 @@ class Machine:
 
 
 class LostMachines:
-    """Tells which pods cannot end, and deletes those whose machine is lost.
+    """Tells which pods cannot end, and deletes those whose machine is lost, once it has told of them for long enough.
 
     ``wall_clock`` returns seconds since 1970, for times that objects tell.
     """
@@ -73,10 +75,14 @@ class LostMachines:
         self._host = host
         self._wall_clock = wall_clock
         self._known: dict[str, tuple[float, Machine]] = {}
+        # Since when, by the host's clock, pods (by uid) are seen overdue and machines (by name) not ready.
+        self._overdue_since: dict[str, float] = {}
+        self._unready_since: dict[str, float] = {}
 
     def told(self, statuses: tuple[PodStatus, ...], pods: Sequence[Object], kind: str) -> tuple[PodStatus, ...]:
         """Return the pods' statuses with a sentence about each one that cannot end, or whose machine is not ready."""
         suspects = {_uid(pod): pod for pod in pods if self._is_suspect(pod)}
+        self._see(suspects)
         return tuple(
             replace(status, messages=(*self._sentences(suspects[status.handle], pods, kind), *status.messages))
             if status.handle in suspects
@@ -90,15 +96,16 @@ class LostMachines:
 
         Pod and machine are read anew directly before each deletion, which only deletes the very pod that was read.
         """
-        return [finding for pod in pods if self._is_overdue(pod) and (finding := self._released(_name(pod), _uid(pod)))]
+        late = [pod for pod in pods if self._is_long_overdue(pod)]
+        return [finding for pod in late if (finding := self._released(_name(pod), _uid(pod)))]
 
     def _released(self, name: str, uid: str) -> Finding | None:
         pod = self._client.get(PODS, name)
-        if pod is None or _uid(pod) != uid or not self._is_overdue(pod) or _is_forced_already(pod):
+        if pod is None or _uid(pod) != uid or not self._is_long_overdue(pod) or _is_forced_already(pod):
             return None
         machine_name = _machine_of(pod)
         machine = self._read(machine_name)
-        if machine.unready_for is None or machine.unready_for < _FORCED_SECONDS:
+        if not self._is_long_unready(machine_name, machine):
             return None
         self._host.alive()
         self._client.delete(PODS, name, uid=uid, grace_seconds=0)
@@ -118,6 +125,24 @@ class LostMachines:
         """Say whether the pod's deletion should be over by now."""
         end = seconds_of(_end_of(pod))
         return end is not None and self._wall_clock() > end + _OVERDUE_SECONDS
+
+    def _see(self, suspects: Mapping[str, Object]) -> None:
+        """Remember since when the pods among the suspects are overdue, and forget what is not looked at any more."""
+        now = self._host.clock()
+        overdue = [uid for uid, pod in suspects.items() if self._is_overdue(pod)]
+        self._overdue_since = {uid: self._overdue_since.get(uid, now) for uid in overdue}
+        machines = {_machine_of(pod) for pod in suspects.values()}
+        self._unready_since = {name: since for name, since in self._unready_since.items() if name in machines}
+
+    def _is_long_overdue(self, pod: Object) -> bool:
+        now = self._host.clock()
+        return self._is_overdue(pod) and now - self._overdue_since.get(_uid(pod), now) >= _OVERDUE_SECONDS
+
+    def _is_long_unready(self, name: str, machine: Machine) -> bool:
+        if machine.unready_for is None or machine.unready_for < _FORCED_SECONDS:
+            return False
+        now = self._host.clock()
+        return now - self._unready_since.get(name, now) >= _FORCED_SECONDS
 
     def _sentences(self, pod: Object, pods: Sequence[Object], kind: str) -> list[str]:
         """Return why a suspect does not end, in sentences that stay the same as long as nothing changes."""
@@ -146,6 +171,14 @@ class LostMachines:
         return machine
 
     def _read(self, name: str) -> Machine:
+        machine = self._asked(name)
+        if machine.unready_for is None:
+            self._unready_since.pop(name, None)
+        else:
+            self._unready_since.setdefault(name, self._host.clock())
+        return machine
+
+    def _asked(self, name: str) -> Machine:
         try:
             node = self._client.get(NODES, name)
         except Refused as refused:

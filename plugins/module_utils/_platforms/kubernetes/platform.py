@@ -236,7 +236,7 @@ class KubernetesPlatform:
 
     def release_lost(self, live: LiveWorkload) -> list[Finding]:
         """Delete with a grace of zero the pods that cannot end because their machine is not ready."""
-        return self._lost.release(self._pods.get(live.name, []))
+        return self._lost.release(pod for pod in self._pods.get(live.name, []) if is_ours(pod, live.name))
 
     def preflight(self, needs: PreflightNeeds) -> list[PreflightCheck]:
         """Say whether the cluster is ready for such workloads; reads only."""
@@ -275,8 +275,9 @@ class KubernetesPlatform:
 
     def _leaving(self, name: str) -> LiveWorkload | None:
         """Return a workload of which nothing is left but pods that were asked to end, which those of a lost machine
-        cannot: the garbage collector does not always wait for them. Their names are still taken."""
-        pods = [pod for pod in self._objects.pods(name) if is_terminating(pod)]
+        cannot: the garbage collector does not always wait for them. Their names are still taken. Run:ai's pods may have
+        the workload's label too, and are none of ours."""
+        pods = [pod for pod in self._objects.pods(name) if is_terminating(pod) and is_ours(pod, name)]
         if not pods:
             return None
         handle = str(mapping(pods[0].get("metadata")).get("uid") or "")

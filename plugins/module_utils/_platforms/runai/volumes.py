@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import Target
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import PlatformUnreachable, Target
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.volumes import KubernetesVolumes
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
@@ -206,13 +206,15 @@ class RunaiVolumes:
         """Say whether the claim goes with its data source: one that was there before stays."""
         return words.makes_its_claim(self._sources.get(live.handle, {}))
 
+    def check_removal(self, live: LiveClaim) -> list[Finding]:
+        """Return that a claim without a data source cannot be deleted."""
+        if live.handle in self._sources:
+            return []
+        found = f"the claim {live.name} has no data source, and Run:ai deletes no other claims."
+        return [Finding(ERROR, "name_in_use", found, "Delete it in the cluster, where it was made.", live.name)]
+
     def delete(self, live: LiveClaim) -> None:
         """Ask for the deletion of the data source."""
-        if live.handle not in self._sources:
-            found = f"the claim {live.name} has no data source, and Run:ai deletes no other claims."
-            raise GpuopsError.from_finding(
-                Finding(ERROR, "name_in_use", found, "Delete it in the cluster, where it was made.", live.name)
-            )
         self._host.alive()
         self._client.delete_data_source(live.handle)
 
@@ -307,19 +309,19 @@ class RunaiVolumes:
         return names
 
     def _after_doubt(self, spec: ClaimSpec, doubt: str) -> Record:
-        """Look for the data source by name until it is there or the looks are used up."""
+        """Look for the data source by name until one of ours is there or the looks are used up."""
         name = spec.data_source or spec.name
         for delay in _LOOKS_AFTER_DOUBT:
             self._host.progress.say(f"no clear answer to the creation of {name}: looking whether it exists")
             self._retry.pause(delay)
             entry = self._source(spec)
-            if entry is not None:
+            if entry is not None and words.is_ours(entry):
                 return entry
         evidence = (
-            f"the control plane gave no clear answer to the creation ({doubt.rstrip('.')}), and does not list it."
+            f"the control plane gave no clear answer to the creation ({doubt.rstrip('.')}), and lists none of ours."
         )
         hint = "Run again: should it appear after all, it is found and not doubled."
-        raise GpuopsError.from_finding(Finding(ERROR, "creation_unconfirmed", evidence, hint, name))
+        raise PlatformUnreachable.from_finding(Finding(ERROR, "creation_unconfirmed", evidence, hint, name))
 
 
 def _name_in_use(spec: ClaimSpec, entry: Record) -> Finding:

@@ -128,12 +128,12 @@ class Cluster:
 
 
 class Stage:
-    """The cluster, a wall clock that a test sets, and what looks at them."""
+    """The cluster, a clock that a test sets, and what looks at them; the wall clock may be ``ahead`` by seconds."""
 
-    def __init__(self, cluster: Cluster, now: str = "10:30:00") -> None:
+    def __init__(self, cluster: Cluster, now: str = "10:30:00", ahead: float = 0.0) -> None:
         self.cluster = cluster
         self.now = at(now)
-        self.lost = LostMachines(cast(Any, cluster), Host(clock=lambda: self.now), lambda: self.now)
+        self.lost = LostMachines(cast(Any, cluster), Host(clock=lambda: self.now), lambda: self.now + ahead)
 
     def statuses(self, kind: str = LEADERWORKERSET) -> tuple[PodStatus, ...]:
         pods = list(self.cluster.pods.values())
@@ -146,6 +146,12 @@ class Stage:
 
     def release(self) -> list[Finding]:
         return self.lost.release(list(copy.deepcopy(self.cluster.pods).values()))
+
+    def look_for(self, seconds: float) -> None:
+        """Look once and, after so many seconds, again."""
+        self.statuses()
+        self.now += seconds
+        self.statuses()
 
     def deletions(self) -> list[str]:
         return [call for call in self.cluster.calls if call.startswith("delete")]
@@ -231,6 +237,7 @@ def test_a_machine_without_a_node_object_is_told_and_its_pods_go_by_themselves()
     stage = Stage(Cluster(leaving(pod())))
     assert "not part of the cluster any more" in stage.statuses()[0].messages[0]
     assert stage.causes()[0] == (WARNING, "machine_lost")
+    stage.look_for(60)
     assert stage.release() == []
 
 
@@ -245,6 +252,7 @@ def test_a_machine_without_a_node_object_is_told_and_its_pods_go_by_themselves()
 def test_other_pods_that_do_not_end(ready: str, hidden: bool, finalizers: Any, words: tuple[str, ...]) -> None:
     stage = Stage(Cluster(leaving(pod(), finalizers=finalizers), node(ready)))
     stage.cluster.hidden = hidden
+    stage.look_for(60)
     (status,) = stage.statuses()
     assert status.messages[0].startswith("PodNotEnding: ")
     assert all(word in status.messages[0] for word in words), status.messages[0]
@@ -268,7 +276,7 @@ def test_a_pod_whose_place_is_taken_ends_no_wait(kind: str) -> None:
 class TestForced:
     def test_the_very_pod_is_deleted_without_a_grace_after_pod_and_machine_were_read_again(self) -> None:
         stage = Stage(Cluster(leaving(pod()), node()))
-        stage.statuses()
+        stage.look_for(60)
         stage.cluster.calls.clear()
         (finding,) = stage.release()
         assert stage.cluster.calls == [f"get pods {NAME}", "get nodes gpu-1", f"delete pods {NAME} uid-1 0"]
@@ -278,6 +286,7 @@ class TestForced:
     def test_pods_of_other_machines_stay(self) -> None:
         ready, slow = leaving(pod("b", "2", machine="gpu-2")), leaving(pod("c", "3", machine="gpu-3"))
         stage = Stage(Cluster(leaving(pod("a", "1")), ready, slow, node(), node("True", "gpu-2")))
+        stage.look_for(60)
         stage.release()
         assert stage.deletions() == ["delete pods a 1 0"]
 
@@ -294,20 +303,53 @@ class TestForced:
 
     def test_a_machine_that_is_away_for_some_seconds_only_may_just_be_starting_its_kubelet_again(self) -> None:
         late = leaving(pod(), deletionTimestamp="2026-11-23T09:50:00Z")
-        stage = Stage(Cluster(late, node()), "10:00:59")
+        stage = Stage(Cluster(late, node()), "10:00:00")
+        stage.look_for(59)
         assert stage.release() == []
         stage.now = at("10:01:00")
         assert len(stage.release()) == 1
 
+    @pytest.mark.parametrize("ahead", [120.0, 86400.0])
+    def test_a_controller_whose_clock_is_ahead_looks_for_a_minute_itself(self, ahead: float) -> None:
+        stage = Stage(Cluster(leaving(pod()), node()), "10:06:00", ahead)
+        stage.statuses()
+        assert stage.release() == []
+        stage.look_for(59)
+        assert stage.release() == [] and stage.deletions() == []
+        stage.look_for(1)
+        assert len(stage.release()) == 1
+
+    def test_a_pod_is_looked_at_for_half_a_minute_however_long_its_machine_was(self) -> None:
+        stage = Stage(Cluster(unheard(pod()), node()), "10:06:00", ahead=120.0)
+        stage.look_for(60)
+        stage.cluster.pods[NAME] = leaving(pod())
+        stage.look_for(29)
+        assert stage.release() == []
+        stage.look_for(1)
+        assert len(stage.release()) == 1
+
+    def test_a_machine_that_was_ready_in_between_is_looked_at_anew(self) -> None:
+        cluster = Cluster(leaving(pod()), node())
+        stage = Stage(cluster)
+        stage.look_for(50)
+        cluster.nodes["gpu-1"] = node("True")
+        stage.look_for(10)
+        cluster.nodes["gpu-1"] = node()
+        stage.look_for(50)
+        assert stage.release() == []
+        stage.look_for(60)
+        assert len(stage.release()) == 1
+
     def test_a_machine_that_came_back_in_between_keeps_its_pods(self) -> None:
         stage = Stage(Cluster(leaving(pod()), node()))
-        stage.statuses()
+        stage.look_for(60)
         stage.cluster.nodes["gpu-1"] = node("True")
         assert stage.release() == []
         assert stage.deletions() == []
 
     def test_a_successor_of_the_same_name_stays(self) -> None:
         stage = Stage(Cluster(leaving(pod()), node()))
+        stage.look_for(60)
         seen = [copy.deepcopy(stage.cluster.pods[NAME])]
         stage.cluster.pods[NAME] = leaving(pod(uid="uid-2"))
         assert stage.lost.release(seen) == []
@@ -315,11 +357,13 @@ class TestForced:
 
     def test_a_pod_that_is_gone_already_is_as_good(self) -> None:
         stage = Stage(Cluster(leaving(pod()), node()))
+        stage.look_for(60)
         seen = [stage.cluster.pods.pop(NAME)]
         assert stage.lost.release(seen) == []
 
     def test_what_a_finalizer_holds_is_deleted_once(self) -> None:
         stage = Stage(Cluster(leaving(pod(), finalizers=["foregroundDeletion"]), node()))
+        stage.look_for(60)
         assert len(stage.release()) == 1
         assert stage.release() == []
         assert len(stage.deletions()) == 1
@@ -330,6 +374,7 @@ class TestForced:
         del silent["metadata"]["creationTimestamp"]
         stage = Stage(Cluster(leaving(pod()), silent))
         assert stage.causes()[0] == (WARNING, "machine_lost")
+        stage.look_for(60)
         assert stage.release() == []
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -94,8 +95,8 @@ def test_root_has_three_rights_and_the_workloads_group() -> None:
     assert root["command"] == ["repair", "$$(HOME)"]
     (served,) = spec["containers"]
     assert served["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    for container in (root, served):
-        assert container["volumeMounts"] == [{"name": "claim-0", "mountPath": "/data"}]
+    assert root["volumeMounts"] == [{"name": "claim-0", "mountPath": "/data"}]
+    assert served["volumeMounts"] == [{"name": "claim-0", "mountPath": "/data", "readOnly": True}]
     assert spec["volumes"] == [{"name": "claim-0", "persistentVolumeClaim": {"claimName": "models"}}]
 
 
@@ -141,3 +142,10 @@ def test_both_reports_are_read() -> None:
         init={"terminated": {"exitCode": 0, "message": "{1}"}}, main={"terminated": {"exitCode": 0, "message": "{2}"}}
     )
     assert (found.is_over, found.exit_status, found.root_report, found.report) == (True, 0, "{1}", "{2}")
+
+
+def test_a_claim_that_is_only_looked_at_is_mounted_read_only() -> None:
+    look = replace(LOOK, mounts=(LookMount("models", "/data", read_only=True),))
+    spec = look_job(look, "job")["spec"]["template"]["spec"]
+    for container in (*spec["initContainers"], *spec["containers"]):
+        assert container["volumeMounts"] == [{"name": "claim-0", "mountPath": "/data", "readOnly": True}]

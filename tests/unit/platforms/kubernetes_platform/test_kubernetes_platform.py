@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -23,11 +24,13 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     PodStatus,
     RenderedWorkload,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.lost_machines import LostMachines
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.marks import record_text_of
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.platform import KubernetesPlatform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.vocabulary import TRAITS
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.record import read_record
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.paths import flatten
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.planner import plan_workload
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import KubernetesSpec, NetworkPolicySpec
@@ -117,6 +120,40 @@ class TestFind:
         assert live is not None and live.managed and (live.phase, live.handle) == (DELETING, "uid-9")
         assert not platform.gone(live)
         assert [pod.phase for pod in platform.status(live).pods] == ["terminating"]
+
+    def test_ending_pods_of_run_ai_that_carry_the_same_label_hold_no_name(self, api: ScriptedApi) -> None:
+        metadata = {
+            "name": f"{NAME}-0",
+            "uid": "uid-9",
+            "labels": {"gpuops.inference/workload": NAME},
+            "deletionTimestamp": "2026-11-23T12:10:00Z",
+        }
+        api.objects = {f"Pod/{NAME}-0": {"metadata": metadata, "spec": {}, "status": {}}}
+        assert platform_over(api).find(NAME) is None
+
+    @pytest.mark.parametrize("is_ours", [True, False])
+    def test_only_pods_of_ours_are_released(
+        self, api: ScriptedApi, monkeypatch: pytest.MonkeyPatch, is_ours: bool
+    ) -> None:
+        created(api)
+        labels = dict(api.objects[LWS]["metadata"]["labels"])
+        if not is_ours:
+            del labels["app.kubernetes.io/managed-by"]
+        metadata = {"name": f"{NAME}-0", "uid": "uid-9", "labels": labels}
+        api.objects[f"Pod/{NAME}-0"] = {"metadata": metadata, "spec": {}, "status": {}}
+        released: list[str] = []
+
+        def release(_lost: LostMachines, pods: Iterable[dict[str, Any]]) -> list[Finding]:
+            released.extend(pod["metadata"]["name"] for pod in pods)
+            return []
+
+        monkeypatch.setattr(LostMachines, "release", release)
+        platform = platform_over(api)
+        live = platform.find(NAME)
+        assert live is not None
+        platform.status(live)
+        platform.release_lost(live)
+        assert released == ([f"{NAME}-0"] if is_ours else [])
 
     def test_a_cluster_without_leaderworkersets(self, api: ScriptedApi) -> None:
         api.unserved.add("LeaderWorkerSet")
