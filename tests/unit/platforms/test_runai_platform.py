@@ -127,6 +127,13 @@ class TestFind:
         assert live is not None
         assert (live.kind, live.managed, platform.comparable(live.body)) == ("Workspace", False, {})
 
+    def test_one_that_went_between_the_two_requests_is_not_there(
+        self, server: ScriptedServer, platform: RunaiPlatform
+    ) -> None:
+        server.on("GET", PROJECTS, Answer(200, {"projects": [project()]}))
+        server.on("GET", LIST, Answer(200, {"workloads": [listed()]}), Answer(200, {"workloads": []}))
+        assert platform.find(NAME) is None
+
     def test_one_that_is_being_deleted_blocks_the_name(self, server: ScriptedServer, platform: RunaiPlatform) -> None:
         exists(server, phase="Deleting")
         live = platform.find(NAME)

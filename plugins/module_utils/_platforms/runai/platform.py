@@ -148,13 +148,7 @@ class RunaiPlatform:
 
         Where there is none, the project is looked up (once) and an unknown one refused.
         """
-        entries = [
-            entry
-            for entry in self._client.workloads(name, self._project_name)
-            if entry.get("name") == name
-            and entry.get("projectName", self._project_name) == self._project_name
-            and not observe.is_deleted(entry)
-        ]
+        entries = self._living(name)
         self._verify_cluster(str(entries[0].get("clusterId") or "") if entries else None)
         if not entries:
             # A project that is not there lists nothing either: that is no answer to the question.
@@ -165,6 +159,9 @@ class RunaiPlatform:
         entry = min(entries, key=lambda one: observe.phase_of(one) == DELETING)
         self._namespace = entry.get("namespace") or self._namespace
         live = self._with_definition(name, entry)
+        if not live.supported and live.handle not in {str(one.get("id") or "") for one in self._living(name)}:
+            # It went between the two requests: what it consisted of cannot be asked for any more.
+            return self.find(name)
         if live.managed and live.phase == RUNNING and live.replicas != 0 and live.endpoint is None:
             # Whether the list carries addresses is not promised; the workload's own page has them.
             live = replace(live, endpoint=observe.endpoint_of(self._client.workload(live.handle) or {}, live.body))
@@ -385,6 +382,16 @@ class RunaiPlatform:
             if finding.cause == CLAIM_MISSING
             else finding
             for finding in found
+        ]
+
+    def _living(self, name: str) -> list[Mapping[str, Any]]:
+        """Return the project's workloads of this name that are not deleted."""
+        return [
+            entry
+            for entry in self._client.workloads(name, self._project_name)
+            if entry.get("name") == name
+            and entry.get("projectName", self._project_name) == self._project_name
+            and not observe.is_deleted(entry)
         ]
 
     def _with_definition(self, name: str, entry: Mapping[str, Any]) -> LiveWorkload:
