@@ -10,19 +10,18 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from system_packages import SYSTEM_FOLDERS, missing_packages
 
 from gpuops_cluster import processes
+from gpuops_cluster.api import wait_until
 from gpuops_cluster.failure import ClusterError
 from gpuops_cluster.machine import inside
 
 NAME = "machine"
 NAMESPACES = ("--net", "--mount", "--pid", "--ipc", "--uts")
 START_SECONDS = 30.0
-POLL_SECONDS = 0.02
 # Interfaces that only Kubernetes' networks have.
 FOREIGN_INTERFACES = ("cni", "flannel", "cali", "cilium", "kube-", "weave", "antrea", "ovn-k8s")
 # The exit status that says so.
@@ -77,12 +76,12 @@ def start(folder: Path, variables: dict[str, str]) -> processes.Process:
         *(sys.executable, "-m", "gpuops_cluster.machine", "--folder", str(root)),
     ]
     outer = processes.start(NAME, command, folder, variables)
-    deadline = time.monotonic() + START_SECONDS
-    while not inside.ready_file(root).exists():
-        if not outer.lives or time.monotonic() > deadline:
-            words = processes.last_lines(folder, NAME)
-            raise ClusterError(f"the machine's namespaces cannot be made:\n{words}")
-        time.sleep(POLL_SECONDS)
+
+    def alive() -> None:
+        if not outer.lives:
+            raise ClusterError(f"the machine's namespaces cannot be made:\n{processes.last_lines(folder, NAME)}")
+
+    wait_until(inside.ready_file(root).exists, "the machine's mounts and network are made", START_SECONDS, alive)
     machine = processes.child_of(outer)
     processes.record(folder, machine)
     return machine
