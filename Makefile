@@ -15,8 +15,11 @@ IN_SANDBOX := $(ENVIRONMENT) sandbox --
 IN_DEV := $(ENVIRONMENT) dev --
 PYTEST := $(IN_DEV) python -m pytest
 
-# Folders of tests that are there; a whole run is one pytest, so that its summary closes the output.
-ALL_TESTS := $(wildcard tests/unit tests/integration tests/e2e)
+# Folders of tests that are there; a whole run is one pytest, so that its summary closes the output. The longest come first.
+ALL_TESTS := $(wildcard tests/e2e tests/integration tests/unit)
+
+# How many processes share a whole run. Each has a sandbox and a cluster of its own; the real engine's tests stay in one.
+WORKERS ?= 2
 
 # What to add to a command: make unit ARGUMENTS="-k render -x", make lint ARGUMENTS="ruff mypy".
 ARGUMENTS ?=
@@ -35,7 +38,7 @@ sandbox: ## start the sandbox alone, to rehearse against
 	@$(PYTHON) tests/tools/sandbox.py $(ARGUMENTS)
 
 test: lint system-packages install engine cluster-programs ## the whole suite: lint, unit, integration, e2e
-	@$(PYTEST) $(ALL_TESTS)
+	@$(PYTEST) --numprocesses $(WORKERS) --no-loadscope-reorder $(ALL_TESTS)
 
 lint: ## all gates of style, types, documentation and packaging
 	@$(IN_DEV) python tests/tools/lint.py $(ARGUMENTS)

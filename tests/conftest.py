@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 # Shared machines are slow at times: a property that takes long is no failure.
 settings.register_profile("gpuops", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -41,6 +43,18 @@ sys.path.insert(0, str(REPOSITORY / "tests" / "cluster"))
 sys.path.insert(0, str(REPOSITORY / "tests" / "tools"))
 sys.path.insert(0, str(REPOSITORY / "tests"))
 sys.path.insert(0, str(REPOSITORY / "tests" / "e2e"))
+
+
+class OneEngineAtATime(LoadFileScheduling):
+    """Hands out files of tests; those that start real engines are one piece, so that no two engines start at once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/e2e" if nodeid.startswith("tests/e2e/") else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneEngineAtATime:
+    """Say how the tests are shared where several processes run them."""
+    return OneEngineAtATime(config, log)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
