@@ -186,9 +186,12 @@ class ControlPlaneLives:
         before = {pod["name"]: pod["id"] for pod in client.pods(workload_id)}
         client.running.admin("POST", f"/pods/{NAMESPACE}/my-llm-0-1/kill")
 
+        # A group that is made anew may have its follower before its leader.
+        lost = {"my-llm-0-1"} if policy == "None" else set(before)
+
         def renewed() -> bool:
             now = {pod["name"]: pod["id"] for pod in client.pods(workload_id)}
-            return len(now) == 2 and now["my-llm-0-1"] != before["my-llm-0-1"]
+            return now.keys() == before.keys() and all(now[name] != before[name] for name in lost)
 
         eventually(renewed, PATIENCE)
         client.reach(workload_id, "Running", PATIENCE)
