@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A file system whose every call takes its time, as over a network: folders of empty files, in memory, by FUSE.
 
-Usage: python tests/bench/slow_files.py FOLDER DIRECTORIES FILES_IN_EACH SECONDS_OF_A_CALL
+Usage: python tests/bench/slow_files.py FOLDER DIRECTORIES FILES_IN_EACH SECONDS_OF_A_CALL OWNER
 
 It speaks the kernel's own protocol (include/uapi/linux/fuse.h, 7.31), mounts itself at FOLDER, says ``ready`` and
 serves until it is unmounted. Many calls wait at the same time. Names and attributes are remembered by the kernel for a
@@ -43,20 +43,20 @@ class Node:
     """A file or folder: its mode, owner and group."""
 
     mode: int
-    owner: int = 2000
-    group: int = 2000
+    owner: int
+    group: int
 
 
 class SlowFiles:
-    """The file system: ``directories`` folders of ``files`` empty files each."""
+    """The file system: ``directories`` folders of ``files`` empty files each, all of one owner and group."""
 
-    def __init__(self, directories: int, files: int, seconds: float) -> None:
+    def __init__(self, directories: int, files: int, seconds: float, owner: int) -> None:
         self._directories, self._files, self._seconds = directories, files, seconds
-        self._nodes = {ROOT: Node(stat.S_IFDIR | 0o750)}
+        self._nodes = {ROOT: Node(stat.S_IFDIR | 0o750, owner, owner)}
         for directory in range(directories):
-            self._nodes[self._directory(directory)] = Node(stat.S_IFDIR | 0o750)
+            self._nodes[self._directory(directory)] = Node(stat.S_IFDIR | 0o750, owner, owner)
             for file in range(files):
-                self._nodes[self._directory(directory) + 1 + file] = Node(stat.S_IFREG | 0o640)
+                self._nodes[self._directory(directory) + 1 + file] = Node(stat.S_IFREG | 0o640, owner, owner)
 
     def serve(self, device: int) -> None:
         """Answer until the file system is unmounted, with many threads."""
@@ -150,7 +150,7 @@ class SlowFiles:
         return b"".join(parts)
 
 
-def main(folder: str, directories: str, files: str, seconds: str) -> int:
+def main(folder: str, directories: str, files: str, seconds: str, owner: str) -> int:
     """Mount the file system and serve it."""
     device = os.open("/dev/fuse", os.O_RDWR)
     options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other"
@@ -158,7 +158,7 @@ def main(folder: str, directories: str, files: str, seconds: str) -> int:
     subprocess.run(command, pass_fds=(device,), check=True)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    SlowFiles(int(directories), int(files), float(seconds)).serve(device)
+    SlowFiles(int(directories), int(files), float(seconds), int(owner)).serve(device)
     return 0
 
 

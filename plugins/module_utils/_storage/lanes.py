@@ -24,6 +24,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import MANIFEST_NAME
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree import Tally, Tree
 
 # A directory is cut into pieces of so many names; of so few while calls may have to be waited for (a network).
@@ -33,8 +34,10 @@ THREADS = 16
 # Memory stays flat: so many directories, and pieces of names, wait to be walked; deeper ones are walked at once, in a
 # recursion of a bounded depth.
 WAITING, WAITING_NAMES, INLINE = 10000, 256, 50
-# Of each lane on the shared page: whether it has nothing to do, what it has seen, what it has changed.
-_LANE = struct.Struct("=qqq")
+# Directories that are given away at once.
+GIVEN = 32
+# Of each lane on the shared page: whether it has nothing to do, how many it has seen, found wrong and changed.
+_LANE = struct.Struct("=qqqq")
 
 
 class Shared:
@@ -48,9 +51,9 @@ class Shared:
         self.give.setblocking(False)
         self.take.setblocking(False)
 
-    def note(self, lane: int, idle: bool, seen: int, changed: int) -> None:
+    def note(self, lane: int, idle: bool, seen: int, wrong: int, changed: int) -> None:
         """Say how a lane is."""
-        _LANE.pack_into(self.page, lane * _LANE.size, int(idle), seen, changed)
+        _LANE.pack_into(self.page, lane * _LANE.size, int(idle), seen, wrong, changed)
 
     def close(self) -> None:
         """Give back what was shared."""
@@ -73,10 +76,10 @@ class Shared:
         """Say whether all lanes have nothing to do."""
         return all(_LANE.unpack_from(self.page, lane * _LANE.size)[0] for lane in range(self.lanes))
 
-    def totals(self) -> tuple[int, int]:
-        """Return how many entries were seen and changed so far."""
+    def totals(self) -> dict[str, int]:
+        """Return how many entries were seen, found wrong and changed so far."""
         lanes = [_LANE.unpack_from(self.page, lane * _LANE.size) for lane in range(self.lanes)]
-        return sum(lane[1] for lane in lanes), sum(lane[2] for lane in lanes)
+        return {what: sum(lane[place] for lane in lanes) for place, what in enumerate(("seen", "wrong", "changed"), 1)}
 
 
 class Holder:
@@ -120,9 +123,11 @@ class Piece:
 
 
 class Visitor(Protocol):
-    """What is done with what is found. ``plain_apart``: files are handed out apart from everything else."""
+    """What is done with what is found. ``plain_apart``: files are handed out apart from everything else; ``wrong`` and
+    ``changed`` count for whoever waits."""
 
     plain_apart: bool
+    wrong: int
     changed: int
 
     def directory(self, descriptor: int, status: os.stat_result, path: str, tally: Tally) -> None:
@@ -130,6 +135,9 @@ class Visitor(Protocol):
 
     def names(self, names: Names, tally: Tally) -> None:
         """Take note of some names that are no directories."""
+
+    def close(self) -> None:
+        """Give back what it has open."""
 
 
 class Lane:
@@ -182,6 +190,7 @@ class Lane:
                     tally.add("unfinished")
                     break
                 if self._pieces:
+                    self._share()
                     self._active += 1
                     self._note(False)
                     self._waits, self._waited_for = _waits(), self._seen
@@ -206,7 +215,7 @@ class Lane:
         return bool(self._pieces) or not ended
 
     def _note(self, idle: bool) -> None:
-        self._shared.note(self._number, idle, self._seen, self._visitor.changed)
+        self._shared.note(self._number, idle, self._seen, self._visitor.wrong, self._visitor.changed)
 
     def _offer(self, piece: Piece, most: int) -> bool:
         """Leave a piece to whoever is free; ``False`` where ``most`` wait: better do it at once."""
@@ -216,12 +225,20 @@ class Lane:
             self._pieces.append(piece)
             if self._threads:
                 self._news.notify()
-            # The oldest is the nearest to the top, so probably the largest.
-            if len(self._pieces) > 1 and self._pieces[0].names is None and self._shared.somebody_idle():
-                with contextlib.suppress(OSError):
+            self._share()
+        return True
+
+    def _share(self) -> None:
+        """Give half of the directories that wait here away where a lane has nothing to do; whoever comes first takes
+        them. The oldest are the nearest to the top, so probably the largest."""
+        if len(self._pieces) > 1 and self._shared.somebody_idle():
+            # Where there is no room for more, the rest stays here.
+            with contextlib.suppress(OSError):
+                for _given in range(min(len(self._pieces) // 2, GIVEN)):
+                    if self._pieces[0].names is not None:
+                        break
                     self._shared.give.send(b"/" + os.fsencode(self._pieces[0].path))
                     self._pieces.popleft()
-        return True
 
     def _call_threads(self) -> None:
         """Bring the other threads when the calls so far had to be waited for, as over a network."""
@@ -262,6 +279,8 @@ class Lane:
                     below = above + entry.name
                     if not self._offer(Piece(below), WAITING if depth < INLINE else sys.maxsize):
                         self._directory(below, tally, depth + 1)
+                    continue
+                if entry.name.startswith(MANIFEST_NAME):
                     continue
                 plain = not apart or entry.is_file(follow_symlinks=False)
                 waiting[plain].append(entry.name)

@@ -26,6 +26,8 @@ LINKS = 40
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Opens nothing for reading, so that it does nothing to a device: enough to see what it is, and to change it.
 ANY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+# The folder in which a process finds what it has open, by number: each leads there, whatever its name leads to now.
+OPENED = "/proc/self/fd"
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -47,11 +49,12 @@ class Tally:
     examples: dict[str, list[str]] = field(default_factory=dict)
     hard_links: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
 
-    def add(self, what: str, path: str = "", number: int = 1) -> None:
-        """Count something, with where it was seen."""
+    def add(self, what: str, *paths: str, number: int = 1) -> None:
+        """Count something, with where (some of it) was seen."""
         self.counts[what] = self.counts.get(what, 0) + number
-        if path and len(self.examples.setdefault(what, [])) < EXAMPLES:
-            self.examples[what].append(shown(path))
+        for path in paths:
+            if path and len(self.examples.setdefault(what, [])) < EXAMPLES:
+                self.examples[what].append(shown(path))
 
     def add_identity(self, what: str, identity: int, number: int = 1) -> None:
         """Count a user whose files are not taken, or a group that could read; some of them where there are many."""

@@ -16,35 +16,71 @@ import stat
 
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.lanes import Names
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import REPAIR, faults_of, mended
-from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree import ANY, FILE, Tally, Tree, judged
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree import (
+    ANY,
+    DIRECTORY,
+    EXAMPLES,
+    FILE,
+    OPENED,
+    Tally,
+    Tree,
+    judged,
+)
 
 # After so many refusals and no success nothing more is tried.
 REFUSALS = 100
 _VERDICTS = 10000
+_JUDGED = ("mode", "owner", "group")
+
+
+class Wrong:
+    """Entries that are wrong, by what they were, what they are now, and whether they are the tree's own: of these kinds
+    there are few, so that many entries are counted at once."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[tuple[tuple[int, int, int], tuple[int, int, int], bool], list[str]] = {}
+
+    def add(self, name: str, before: tuple[int, int, int], after: tuple[int, int, int], ours: bool = True) -> None:
+        """Take note of one."""
+        kind = (before, after, ours)
+        if kind in self.kinds:
+            self.kinds[kind].append(name)
+        else:
+            self.kinds[kind] = [name]
 
 
 class Looker:
-    """Counts what is wrong, and in mode ``repair`` changes it: only what is open, and only if it is what was seen."""
+    """Counts what is wrong, and in mode ``repair`` changes it: only what is open, and by what this itself is.
+
+    One for each process: the folder that leads to what is open is the process's own.
+    """
 
     plain_apart = False
 
     def __init__(self, tree: Tree) -> None:
-        self.changed = 0
+        self.wrong = self.changed = 0
         self._tree, self._task = tree, tree.task
+        self._repairs = tree.task.mode == REPAIR
+        self._opened = os.open(OPENED, DIRECTORY) if self._repairs else -1
         self._refused = 0
         # By mode, owner and group: what is wrong, and what they should be. A tree has few of them.
         self._verdicts: dict[tuple[int, int, int], tuple[tuple[str, ...], tuple[int, int, int]]] = {}
 
+    def close(self) -> None:
+        """Give back what it has open."""
+        if self._repairs:
+            os.close(self._opened)
+
     def directory(self, descriptor: int, status: os.stat_result, path: str, tally: Tally) -> None:
         """Judge a directory by its own descriptor."""
-        if self._faults(status):
-            self._wrong(descriptor, status, path or ".", tally)
+        self._judge_open(descriptor, status, path or ".", tally)
 
     def names(self, names: Names, tally: Tally) -> None:
         """Look at names of a directory: the loop in which nearly all of the time is spent."""
         look, verdicts, regular, above = os.stat, self._verdicts, stat.S_ISREG, names.holder.descriptor
         size = files = 0
-        for name in names.names:
+        wrong = Wrong()
+        for position, name in enumerate(names.names):
             try:
                 status = look(name, dir_fd=above, follow_symlinks=False)
             except OSError as error:
@@ -53,13 +89,47 @@ class Looker:
             mode = status.st_mode
             key = (mode, status.st_uid, status.st_gid)
             verdict = verdicts.get(key) or self._verdict(key)
+            if verdict[0] and self._repairs:
+                # After one that is wrong there mostly are more: from here on all are opened, and not looked at twice.
+                self._repair(names, position, tally)
+                break
             files += 1
             size += status.st_size
-            if verdict[0] or status.st_nlink != 1 or not regular(mode):
+            if status.st_nlink != 1 or not regular(mode):
                 files -= not regular(mode)
-                self._odd(above, name, status, names.above + name, tally)
+                if not self._is_judged(above, name, status, names.above + name, tally):
+                    continue
+            if verdict[0]:
+                wrong.add(name, key, key)
         tally.add("files", number=files)
         tally.add("bytes", number=size)
+        self._count(wrong, names.above, tally)
+
+    def _repair(self, names: Names, position: int, tally: Tally) -> None:
+        """Open the names of a directory from a position on, in a way that does nothing to them, and judge and repair
+        what is open, whatever its name leads to meanwhile."""
+        above, size, files = names.holder.descriptor, 0, 0
+        wrong = Wrong()
+        for name in names.names[position:]:
+            path = names.above + name
+            try:
+                descriptor = os.open(name, ANY, dir_fd=above)
+                try:
+                    status = os.fstat(descriptor)
+                    regular = stat.S_ISREG(status.st_mode)
+                    files += regular
+                    size += status.st_size
+                    if (regular and status.st_nlink == 1) or self._is_judged(above, name, status, path, tally):
+                        before = judged(status)
+                        if self._verdict(before)[0]:
+                            wrong.add(name, before, self._mend(descriptor, before, path, tally))
+                finally:
+                    os.close(descriptor)
+            except OSError as error:
+                tally.error("unseen", error, path)
+        tally.add("files", number=files)
+        tally.add("bytes", number=size)
+        self._count(wrong, names.above, tally)
 
     def settle_hard_links(self, tally: Tally) -> None:
         """Judge the files with several names, once all names are known. One that has a name out of the tree is not
@@ -81,10 +151,10 @@ class Looker:
             # A directory that changes while it is listed may name one file twice.
             names = set(paths)
             inside = links == len(names) == status.st_nlink and all(self._is(path, status) for path in names)
-            if not inside or os.fstat(descriptor).st_nlink != links:
+            ours = inside and os.fstat(descriptor).st_nlink == links
+            if not ours:
                 tally.add("leaving_hard_links", paths[0])
-            if self._faults(status):
-                self._wrong(descriptor, status, paths[0], tally, inside and os.fstat(descriptor).st_nlink == links)
+            self._judge_open(descriptor, status, paths[0], tally, ours)
         finally:
             os.close(descriptor)
 
@@ -95,12 +165,6 @@ class Looker:
         finally:
             os.close(descriptor)
 
-    def _faults(self, status: os.stat_result) -> tuple[str, ...]:
-        return self._verdict(judged(status))[0]
-
-    def _wanted(self, status: os.stat_result) -> tuple[int, int, int]:
-        return self._verdict(judged(status))[1]
-
     def _verdict(self, key: tuple[int, int, int]) -> tuple[tuple[str, ...], tuple[int, int, int]]:
         known = self._verdicts.get(key)
         if known is None:
@@ -109,87 +173,81 @@ class Looker:
             known = self._verdicts[key] = faults_of(key, self._task), mended(key, self._task)
         return known
 
-    def _odd(self, above: int, name: str, status: os.stat_result, path: str, tally: Tally) -> None:
-        """Look closer at an entry that is wrong, or no plain file with one name."""
-        if stat.S_ISREG(status.st_mode) and status.st_nlink != 1:
+    def _is_judged(self, above: int, name: str, status: os.stat_result, path: str, tally: Tally) -> bool:
+        """Look closer at an entry that is no plain file with one name, and say whether it is judged like one."""
+        if stat.S_ISREG(status.st_mode):
             tally.hard_link(status, path)
-            return
-        if stat.S_ISLNK(status.st_mode):
-            tally.add("links")
-            with contextlib.suppress(OSError):
-                where = self._tree.where(path, os.readlink(name, dir_fd=above))
-                if where != "inside":
-                    tally.add(where, path)
-        elif not stat.S_ISREG(status.st_mode):
+            return False
+        if not stat.S_ISLNK(status.st_mode):
             tally.add("replaced" if stat.S_ISDIR(status.st_mode) else "special", path)
-            return
-        if self._faults(status):
-            self._open_and_mend(above, name, status, path, tally)
+            return False
+        tally.add("links")
+        with contextlib.suppress(OSError):
+            where = self._tree.where(path, os.readlink(name, dir_fd=above))
+            if where != "inside":
+                tally.add(where, path)
+        # One with several names may be somebody else's as a file may, and nobody needs to own a link to follow it.
+        return status.st_nlink == 1
 
-    def _open_and_mend(self, above: int, name: str, seen: os.stat_result, path: str, tally: Tally) -> None:
-        """Open an entry that is wrong, and go on if it is the one that was seen and has no other name."""
-        try:
-            descriptor = os.open(name, ANY, dir_fd=above)
-        except OSError as error:
-            tally.error("unseen", error, path)
-            return
-        try:
-            status = os.fstat(descriptor)
-            if os.path.samestat(status, seen) and status.st_nlink == 1:
-                self._wrong(descriptor, status, path, tally)
-            else:
-                tally.add("replaced", path)
-        finally:
-            os.close(descriptor)
+    def _judge_open(self, descriptor: int, status: os.stat_result, path: str, tally: Tally, ours: bool = True) -> None:
+        """Count what is wrong with something open, and repair it where that is asked for and it is the tree's own."""
+        before = judged(status)
+        if self._verdict(before)[0]:
+            wrong = Wrong()
+            after = self._mend(descriptor, before, path, tally) if ours and self._repairs else before
+            wrong.add(path, before, after, ours)
+            self._count(wrong, "", tally)
 
-    def _wrong(self, descriptor: int, status: os.stat_result, path: str, tally: Tally, ours: bool = True) -> None:
-        """Count what is wrong with something open, repair it where that is asked for, and count what is left."""
-        faults = self._faults(status)
-        for fault in faults:
-            tally.add(fault, path)
-            if not ours:
-                tally.add("kept " + fault)
-        if "foreign" in faults:
-            tally.add_identity("owner", status.st_uid)
-        if status.st_mode & 0o040 and ("unreadable" in faults or "unsearchable" in faults):
-            tally.add_identity("group", status.st_gid)
-        if ours and self._task.mode == REPAIR and self._wanted(status) != judged(status):
-            faults = self._faults(self._mend(descriptor, status, path, tally))
-        for fault in faults:
-            # A look leaves everything, which needs no examples of its own.
-            tally.add("left " + fault, path if self._task.mode == REPAIR else "")
+    def _count(self, wrong: Wrong, above: str, tally: Tally) -> None:
+        """Count what was wrong, what was changed, and what is left."""
+        for (before, after, ours), names in wrong.kinds.items():
+            number = len(names)
+            self.wrong += number
+            examples = [above + name for name in names[:EXAMPLES]]
+            faults = self._verdict(before)[0]
+            for fault in faults:
+                tally.add(fault, *examples, number=number)
+                if not ours:
+                    tally.add("kept " + fault, number=number)
+            if "foreign" in faults:
+                tally.add_identity("owner", before[1], number)
+            if before[0] & 0o040 and ("unreadable" in faults or "unsearchable" in faults):
+                tally.add_identity("group", before[2], number)
+            for fault in self._verdict(after)[0]:
+                # A look leaves everything, which needs no examples of its own.
+                tally.add("left " + fault, *(examples if self._repairs else ()), number=number)
+            different = [what for place, what in enumerate(_JUDGED) if before[place] != after[place]]
+            for what in ["changed", *("changed " + what for what in different)] if different else []:
+                tally.add(what, number=number)
 
-    def _mend(self, descriptor: int, before: os.stat_result, path: str, tally: Tally) -> os.stat_result:
-        """Change owner, group and mode of something open, and return what it is then."""
+    def _mend(self, descriptor: int, before: tuple[int, int, int], path: str, tally: Tally) -> tuple[int, int, int]:
+        """Change owner, group and mode of something open as far as that is wanted, and return what it is then."""
+        after, wanted = before, self._verdict(before)[1]
+        if wanted == before:
+            return before
         if self._refused >= REFUSALS and not self.changed:
             tally.add("not_tried")
             return before
         # Leads to what is open and nowhere else, also where it is a link or may not be read.
-        thing = f"/proc/self/fd/{descriptor}"
+        thing = str(descriptor)
         try:
-            owner, group = self._wanted(before)[1:]
-            if (owner, group) != (before.st_uid, before.st_gid):
-                os.chown(thing, owner, group)
-            after = os.fstat(descriptor)
-            if (owner, group) == (after.st_uid, after.st_gid):
+            if wanted[1:] != before[1:]:
+                os.chown(thing, wanted[1], wanted[2], dir_fd=self._opened)
+                after = judged(os.fstat(descriptor))
+            if wanted[1:] == after[1:]:
                 # Giving a file away takes bits from its mode, so that it is judged anew.
-                mode = self._wanted(after)[0]
-                if mode != after.st_mode:
-                    os.chmod(thing, stat.S_IMODE(mode))
+                mode = self._verdict(after)[1][0]
+                if mode != after[0]:
+                    os.chmod(thing, stat.S_IMODE(mode), dir_fd=self._opened)
+                    after = judged(os.fstat(descriptor))
             else:
                 tally.add("ignored", path)
                 self._refused += 1
         except OSError as error:
             tally.error("refused", error, path)
             self._refused += 1
-        after = os.fstat(descriptor)
-        pairs = {"mode": (before.st_mode, after.st_mode), "owner": (before.st_uid, after.st_uid)}
-        pairs["group"] = (before.st_gid, after.st_gid)
-        different = [what for what, (was, is_) in pairs.items() if was != is_]
-        for what in different:
-            tally.add("changed " + what)
-        if different:
-            tally.add("changed")
+            after = judged(os.fstat(descriptor))
+        if after != before:
             self.changed += 1
         return after
 
@@ -200,7 +258,10 @@ class Prover:
     plain_apart = True
 
     def __init__(self, tree: Tree) -> None:
-        self.changed = 0
+        self.wrong = self.changed = 0
+
+    def close(self) -> None:
+        """Give nothing back: it has nothing open."""
 
     def directory(self, descriptor: int, status: os.stat_result, path: str, tally: Tally) -> None:
         """Take no note: a directory that cannot be listed is counted by the walk."""
@@ -208,30 +269,34 @@ class Prover:
     def names(self, names: Names, tally: Tally) -> None:
         """Read names of a directory."""
         read = self._read if names.plain else self._read_odd
+        files = 0
         for name in names.names:
             try:
-                read(name, names.holder.descriptor, tally, names.above)
+                files += read(name, names.holder.descriptor, tally, names.above)
             except OSError as error:
+                self.wrong += 1
                 tally.error("unreadable", error, names.above + name)
+        tally.add("files", number=files)
 
-    def _read(self, name: str, above: int, tally: Tally, path: str, flags: int = FILE) -> None:
+    def _read(self, name: str, above: int, tally: Tally, path: str, flags: int = FILE) -> bool:
+        """Read the first byte of a file, and say that it is one."""
         descriptor = os.open(name, flags, dir_fd=above)
         try:
             os.read(descriptor, 1)
         finally:
             os.close(descriptor)
-        tally.add("files")
+        return True
 
-    def _read_odd(self, name: str, above: int, tally: Tally, path: str) -> None:
-        """Read what a link leads to, as an engine would: this process has no more rights than one."""
+    def _read_odd(self, name: str, above: int, tally: Tally, path: str) -> bool:
+        """Read what a link leads to, as an engine would: this process has no more rights than one. Say whether it is a
+        file."""
         if not stat.S_ISLNK(os.stat(name, dir_fd=above, follow_symlinks=False).st_mode):
             tally.add("special", path + name)
-            return
+            return False
         tally.add("links")
         try:
             target = os.stat(name, dir_fd=above)
         except (FileNotFoundError, NotADirectoryError):
             tally.add("dangling_links", path + name)
-            return
-        if stat.S_ISREG(target.st_mode):
-            self._read(name, above, tally, path, FILE & ~os.O_NOFOLLOW)
+            return False
+        return stat.S_ISREG(target.st_mode) and self._read(name, above, tally, path, FILE & ~os.O_NOFOLLOW)

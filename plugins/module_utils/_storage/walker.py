@@ -31,8 +31,16 @@ from ansible_collections.gpuops.inference.plugins.module_utils._storage.lanes im
     Shared,
     Visitor,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import LOOK, PROVE, REPAIR, Task, may
-from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree import ANY, Tally, Tree, judged
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.manifest import Manifests
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import (
+    LOOK,
+    NO_MANIFEST,
+    PROVE,
+    REPAIR,
+    Task,
+    may,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree import ANY, OPENED, Tally, Tree, judged
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.visitors import Looker, Prover
 
 # More processes than this gain nothing on a volume, whatever a machine has.
@@ -53,6 +61,9 @@ class Run:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._tree = Tree(task)
+        if task.mode == REPAIR:
+            # Without it nothing could be changed.
+            os.stat(OPENED)
         self._began = time.monotonic()
         self._deadline = self._began + task.seconds
         self._passes: list[Tally] = []
@@ -73,9 +84,14 @@ class Run:
                     changed[what] = changed.get(what, 0) + number
         examples = dict(first.examples)
         examples.update((what, paths) for what, paths in last.examples.items() if paths)
+        finished = not any(tally.counts.get("unfinished") for tally in self._passes)
+        kept = Tally()
+        if finished and self._task.manifest != NO_MANIFEST and self._task.mode != PROVE:
+            kept = Manifests(self._tree, self._deadline).see_to()
+            examples.update(kept.examples)
         report: dict[str, Any] = {
             "mode": self._task.mode,
-            "finished": not any(tally.counts.get("unfinished") for tally in self._passes),
+            "finished": finished,
             "passes": len(self._passes),
             "seconds": round(time.monotonic() - self._began, 3),
             "identity": [os.geteuid(), os.getegid(), sorted(os.getgroups())],
@@ -84,6 +100,7 @@ class Run:
             },
             "left": {what[5:]: number for what, number in last.counts.items() if what.startswith("left ")},
             "done": changed,
+            "manifest": kept.counts,
             "volume": self._volume(),
             "memory_mib": _memory_mib(),
             "examples": examples,
@@ -125,6 +142,7 @@ class Run:
         shared.close()
         if isinstance(visitor, Looker):
             visitor.settle_hard_links(tally)
+        visitor.close()
         return tally
 
     def _serve(self, shared: Shared, number: int, writer: int) -> None:
@@ -180,8 +198,7 @@ class Run:
     def _tell(self, shared: Shared, over: threading.Event) -> None:
         """Say every few seconds how far it is."""
         while not over.wait(PROGRESS_SECONDS):
-            seen, changed = shared.totals()
-            line = {"pass": len(self._passes) + 1, "seen": seen, "changed": changed}
+            line = {"pass": len(self._passes) + 1, **shared.totals()}
             line["seconds"] = round(time.monotonic() - self._began)
             sys.stderr.write(json.dumps(line) + "\n")
             sys.stderr.flush()

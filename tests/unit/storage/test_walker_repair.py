@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.progress import how_far
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.walks import (
@@ -158,6 +160,34 @@ def test_a_file_with_a_name_outside_is_left_alone(volume: Path) -> None:
     assert (volume / "model" / "again").stat().st_uid == UID
 
 
+def test_a_link_with_a_name_outside_is_left_alone(volume: Path) -> None:
+    (volume / "outside").symlink_to("model")
+    make_file(volume / "model" / "a-file", 0o600, 0, 0)
+    os.link(volume / "outside", volume / "model" / "link", follow_symlinks=False)
+    before = os.lstat(volume / "outside")
+    walked = walk("repair", volume, "model", judge=True)
+    assert (walked.status, walked.found("links"), walked.done("changed")) == (0, 1, 2)
+    after = os.lstat(volume / "outside")
+    assert (after.st_uid, after.st_nlink, after.st_ctime_ns) == (0, 2, before.st_ctime_ns)
+
+
+def test_right_files_between_wrong_ones_are_counted_and_left_alone(volume: Path) -> None:
+    names = [str(number) for number in range(1200)]
+    for number, name in enumerate(names):
+        make_file(volume / "model" / name, *((0o600, 0, 0) if number % 7 == 3 else (0o640, UID, GID)))
+    make_folder(volume / "model")
+    before = state(volume)
+    looked = walk("look", volume, "model")
+    assert state(volume) == before
+    repaired = walk("repair", volume, "model")
+    assert (looked.found("files"), looked.found("bytes")) == (1200, 1200 * len("weights"))
+    assert looked.report["found"] == repaired.report["found"]
+    assert looked.report["left"] == {"owner": 171, "group": 171, "mode": 171, "unreadable": 171}
+    assert (repaired.done("changed"), repaired.report["left"]) == (171, {})
+    touched = {path for path, status in state(volume).items() if status != before[path]}
+    assert touched == {path for path, (mode, *_rest) in before.items() if stat.S_IMODE(mode) == 0o600}
+
+
 def test_only_the_given_paths_are_changed(volume: Path) -> None:
     for name in ("model", "data"):
         make_file(volume / name / "file", 0o600, 0, 0)
@@ -221,7 +251,9 @@ def test_it_says_how_far_it_is(volume: Path) -> None:
         "PROGRESS_SECONDS = 5.0", "PROGRESS_SECONDS = 0.0"
     )
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert '"seen": ' in done.stderr
+    said = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [set(line) for line in said[:1]] == [{"pass", "seen", "wrong", "changed", "seconds"}]
+    assert all(how_far(line).endswith(("entries", "wrong", "changed", "(pass 2)")) for line in done.stderr.splitlines())
 
 
 NAMES = st.binary(min_size=1, max_size=12).filter(lambda name: name not in (b".", b"..") and not {0, 47} & set(name))
