@@ -8,6 +8,7 @@ Everything is asked of the platform itself (the sandbox's or the cluster's API),
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
@@ -16,6 +17,8 @@ from support.examples import all_examples
 from support.sandbox import SandboxHandle
 
 Parameters = dict[str, Any]
+
+_OF_LOOKS = re.compile(r"/jobs/|/services/[\w.-]+-look-[0-9a-f]{6}\b")
 
 
 class WorkloadPlace(ABC):
@@ -106,8 +109,9 @@ class WorkloadPlace(ABC):
         return self._handle.requests()
 
     def writes(self) -> list[str]:
-        """Return the requests that could change something. Looks are counted apart: their jobs are left out."""
-        return [request for request in self._handle.writes() if "/jobs/" not in request]
+        """Return the requests that could change something. Looks are counted apart: their jobs are left out, and the
+        Services by which the pods of a job find each other, which have its name."""
+        return [request for request in self._handle.writes() if not _OF_LOOKS.search(request)]
 
     def forget_requests(self) -> None:
         """Empty the log of requests."""

@@ -262,13 +262,18 @@ class CommandResult:
 class LookStatus:
     """A look at one moment. ``status`` tells of its pod what that of a workload tells; ``exit_status`` is ``None``
     until the command has ended, and where it never ran. ``report`` is what the command left, or after a failure the
-    end of what it printed; ``root_report`` is that of the command that ran before as root."""
+    end of what it printed; ``root_report`` is that of the command that ran before as root. ``printed`` is the newest
+    line of the command that runs, some seconds late, where the platform shows it.
+
+    Of one with several copies ``copies`` has each by its index, and it is over when all are."""
 
     status: WorkloadStatus
     is_over: bool = False
     exit_status: int | None = None
     report: str = ""
     root_report: str = ""
+    printed: str = ""
+    copies: tuple[LookStatus, ...] = ()
 
 
 class StartedLook(Protocol):
@@ -279,6 +284,16 @@ class StartedLook(Protocol):
 
     def remove(self) -> None:
         """Delete it, whether it has ended or not."""
+
+
+class LookStarter(Protocol):
+    """What starts looks: a platform, or what stands for it where its looks tell nothing but yes or no."""
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound what all requests sent inside may take together."""
+
+    def start_look(self, look: Look) -> StartedLook | None:
+        """Start a look, and remove those of its kind that an earlier run left over. ``None``: no looks are run."""
 
 
 @dataclass(frozen=True)

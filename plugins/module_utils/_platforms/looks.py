@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
+    NO_SPREAD,
     RunAsSpec,
     SecretReference,
     TolerationSpec,
@@ -21,7 +22,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec im
 @dataclass(frozen=True)
 class LookPlace:
     """As whom and where the pod of a look runs. ``image`` has to have what its command needs; ``machine`` is where it
-    had best run, because the image is there already."""
+    had best run, because the image is there already; ``machines`` are the only ones where it may run, all if there are
+    none. ``priority_class`` is a class of the cluster."""
 
     image: str
     run_as: RunAsSpec
@@ -29,6 +31,37 @@ class LookPlace:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[TolerationSpec, ...] = ()
     machine: str | None = None
+    machines: tuple[str, ...] = ()
+    priority_class: str | None = None
+
+
+@dataclass(frozen=True)
+class LookCopies:
+    """Several pods of one look at the same time. ``spread`` says how they keep apart: on machines of their own
+    (``required``), as far as there are (``preferred``), or not at all.
+
+    They know each other: ``COPIES_VARIABLE`` has the names of all in the order of their indexes, ``INDEX_VARIABLE`` the
+    own index, ``ADDRESS_VARIABLE`` the own address. They are found by these names as soon as they have an address.
+    """
+
+    number: int
+    spread: str = NO_SPREAD
+
+
+@dataclass(frozen=True)
+class LookNeeds:
+    """What the pod of a look needs beyond a small Python. ``gpus`` are whole ones, ``resources`` other extended
+    resources (name to count); ``annotations`` go onto the pod, ``capabilities`` are added to none. ``memory`` and
+    ``cpu`` are limits in the words of Kubernetes. ``scratch``: a writable ``/tmp`` and a ``/dev/shm`` as large as the
+    memory."""
+
+    gpus: int = 0
+    resources: Mapping[str, int] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    capabilities: tuple[str, ...] = ()
+    cpu: str = "1"
+    memory: str = "512Mi"
+    scratch: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +84,8 @@ class Look:
 
     ``as_root`` is a command that runs before, to its end: as root with the group of ``place.run_as``, and with no right
     but those to give files away, to read them and to change their mode. It leaves a report of its own.
+
+    With ``copies`` it runs as several pods, each of which leaves a report.
     """
 
     workload: str
@@ -62,6 +97,8 @@ class Look:
     start_limit: float = 120.0
     mounts: tuple[LookMount, ...] = ()
     as_root: tuple[str, ...] = ()
+    copies: LookCopies | None = None
+    needs: LookNeeds = field(default_factory=LookNeeds)
 
 
 # The report travels in the status of the look's pod, as the termination message of its container: that needs no right
@@ -69,3 +106,8 @@ class Look:
 # log can be longer, but takes the right to read logs and that very way. A kubelet cuts the message off here.
 REPORT_BYTES = 4096
 REPORT_PATH = "/dev/termination-log"
+
+COPIES_VARIABLE = "GPUOPS_LOOK_COPIES"
+ADDRESS_VARIABLE = "GPUOPS_LOOK_ADDRESS"
+# The Job controller's own.
+INDEX_VARIABLE = "JOB_COMPLETION_INDEX"

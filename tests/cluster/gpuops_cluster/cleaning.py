@@ -93,7 +93,7 @@ def _remove_leftovers(api: Api) -> bool:
 
 
 def _restore_machines(api: Api) -> None:
-    """Take back what a test has done to the machines: cordons, taints, other labels, missing GPUs."""
+    """Take back what a test has done to the machines: cordons, taints, other labels, missing GPUs, other devices."""
     for entry in api.items("/api/v1/nodes"):
         if entry["metadata"]["name"] == MACHINE:
             # Its kubelet and the controllers say the rest.
@@ -106,4 +106,8 @@ def _restore_machines(api: Api) -> None:
             body = {"metadata": {"labels": labels}, "spec": {"taints": None, "unschedulable": None}}
             api.request("PATCH", path, body, MERGE)
         if entry["status"]["allocatable"] != wanted["status"]["allocatable"]:
-            api.request("PATCH", f"{path}/status", {"status": wanted["status"]}, MERGE)
+            status = {
+                part: dict.fromkeys(entry["status"].get(part, ())) | wanted["status"][part]
+                for part in ("allocatable", "capacity")
+            }
+            api.request("PATCH", f"{path}/status", {"status": status}, MERGE)

@@ -79,12 +79,20 @@ def spec(command: str, security: dict[str, Any], **more: Any) -> dict[str, Any]:
     }
 
 
+def phase_of(trainings: Trainings, handle: str) -> str | None:
+    """Return a training's phase, or nothing where it is gone."""
+    entry = trainings.now(handle)
+    return None if entry is None else str(entry["phase"])
+
+
 def end(trainings: Trainings, name: str, body: dict[str, Any]) -> str | None:
     """Run a training to its end; return its phase there."""
     handle = trainings.start(name, body)
-    phase = until(lambda: trainings.phase(handle), "it has ended", SECONDS, lambda seen: seen in (COMPLETED, FAILED))
+    phase = until(
+        lambda: phase_of(trainings, handle), "it has ended", SECONDS, lambda seen: seen in (COMPLETED, FAILED)
+    )
     trainings.remove(handle)
-    until(lambda: trainings.phase(handle) is None, "it is gone", SECONDS)
+    until(lambda: trainings.now(handle) is None, "it is gone", SECONDS)
     return phase
 
 
@@ -98,7 +106,7 @@ def test_look_repair_and_look_again(trainings: Trainings, weights: Path) -> None
 
 def test_it_goes_by_itself(trainings: Trainings) -> None:
     handle = trainings.start("short-lived", spec("exit 0", SERVING, autoDeletionTimeAfterCompletionSeconds=1))
-    until(lambda: trainings.phase(handle) is None, "it deleted itself", SECONDS)
+    until(lambda: trainings.now(handle) is None, "it deleted itself", SECONDS)
 
 
 def test_a_doubtful_creation_starts_one(trainings: Trainings, real_pods: SandboxHandle) -> None:
@@ -107,4 +115,4 @@ def test_a_doubtful_creation_starts_one(trainings: Trainings, real_pods: Sandbox
     assert [entry["id"] for entry in real_pods.living("doubted")] == [handle]
     trainings.remove(handle)
     trainings.remove(handle)
-    until(lambda: trainings.phase(handle) is None, "it is gone", SECONDS)
+    until(lambda: trainings.now(handle) is None, "it is gone", SECONDS)

@@ -39,7 +39,7 @@ class Doubtful:
         self.creations += 1
         raise DoubtfulAnswer("the connection was reset")
 
-    def project_data_sources(self, project: str) -> list[dict[str, Any]]:
+    def data_sources(self, project: str, **query: str) -> list[dict[str, Any]]:
         return [self._entry]
 
 

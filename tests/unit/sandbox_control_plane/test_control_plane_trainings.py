@@ -45,6 +45,12 @@ def test_the_end_of_the_pod_is_the_phase_and_no_exit_code_is_shown(client: Clien
     load_model("training1", "Training1").model_validate(client.get(f"{PATH}/{workload_id}"))
 
 
+def test_a_question_about_files_is_answered_with_yes_since_there_are_none(client: Client) -> None:
+    question = [{"name": "GPUOPS_QUESTION", "value": ": && exec test -e /data/model"}]
+    workload_id = client.create(training(None, command="sh -c $(GPUOPS_QUESTION)", environmentVariables=question), PATH)
+    client.reach(workload_id, "Completed")
+
+
 def test_retries_are_made_with_new_pods(client: Client) -> None:
     workload_id = client.create(training(1, backoffLimit=2), PATH)
     client.reach(workload_id, "Failed")

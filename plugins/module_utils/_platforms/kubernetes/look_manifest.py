@@ -13,20 +13,41 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.placement import toleration
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.resources import JOBS, PODS
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.resources import (
+    JOBS,
+    PODS,
+    SERVICES,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.vocabulary import (
+    GPU_RESOURCE,
+    HOSTNAME_LABEL,
     LOOK_LABEL,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
     manifest,
     object_labels,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import REPORT_PATH, Look, LookPlace
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import (
+    ADDRESS_VARIABLE,
+    COPIES_VARIABLE,
+    REPORT_PATH,
+    Look,
+    LookCopies,
+    LookPlace,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.command_line import protect_expansion
-from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import SecretReference
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
+    NO_SPREAD,
+    REQUIRED,
+    SecretReference,
+)
 
 Body = dict[str, Any]
 
 CONTAINER = "look"
 ROOT_CONTAINER = "look-as-root"
+# The label by which the Job controller knows the pods of a Job (Kubernetes 1.27 and newer).
+JOB_LABEL = "batch.kubernetes.io/job-name"
 # What root needs to repair files, and nothing else: to give them away, to reach them, to change their mode. All are in
 # Pod Security level baseline.
 ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER")
@@ -34,8 +55,8 @@ ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER")
 _KEPT = 600
 # What a small program of Python's takes. Limits are stated too, because a quota of the namespace may ask for them.
 _REQUESTS = {"cpu": "100m", "memory": "64Mi"}
-_LIMITS = {"cpu": "1", "memory": "512Mi"}
 _READ_ONLY = {"readOnly": True}
+_SCRATCH, _SHARED_MEMORY = "scratch", "shared-memory"
 
 
 def look_labels(look: Look) -> dict[str, str]:
@@ -48,41 +69,108 @@ def look_job(look: Look, name: str) -> Body:
     where nobody comes for it."""
     labels = look_labels(look)
     spec = {
-        "backoffLimit": 0,
         "activeDeadlineSeconds": math.ceil(look.start_limit + look.time_limit),
         "ttlSecondsAfterFinished": _KEPT,
-        "template": {"metadata": {"labels": labels}, "spec": _pod(look)},
+        "template": {"metadata": _metadata(look), "spec": _pod(look, name)},
+        **({"backoffLimit": 0} if look.copies is None else _several(look.copies)),
     }
     return manifest(JOBS, name, spec, labels)
 
 
-def _pod(look: Look) -> Body:
+def _several(copies: LookCopies) -> Body:
+    """Return what makes several pods of a Job, each with its index in its host name. One that fails is not tried again
+    and takes the others not away, as it would with a ``backoffLimit`` for all of them."""
+    return {
+        "completionMode": "Indexed",
+        "completions": copies.number,
+        "parallelism": copies.number,
+        "backoffLimitPerIndex": 0,
+    }
+
+
+def look_service(look: Look, job: Mapping[str, Any]) -> Body:
+    """Return the headless Service by which the copies find each other, named like their ``job``, with which it goes.
+    It does not carry the workload's label: what does is removed with the workload."""
+    name = str(job["metadata"]["name"])
+    spec = {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": {JOB_LABEL: name}}
+    body = manifest(SERVICES, name, spec, {MANAGED_BY_LABEL: MANAGED_BY, LOOK_LABEL: look.what})
+    owner = {"apiVersion": JOBS.api_version, "kind": JOBS.kind, "name": name, "uid": str(job["metadata"]["uid"])}
+    body["metadata"]["ownerReferences"] = [owner]
+    return body
+
+
+def _metadata(look: Look) -> Body:
+    """Return what the pods of a look carry."""
+    metadata: Body = {"labels": look_labels(look)}
+    if look.needs.annotations:
+        metadata["annotations"] = dict(look.needs.annotations)
+    return metadata
+
+
+def _pod(look: Look, name: str = "") -> Body:
+    """Return the pod of the Job ``name``; without a name, one that is only tried."""
     place = look.place
     body = {
         "restartPolicy": "Never",
         "initContainers": [_root_container(look)] if look.as_root else [],
-        "containers": [_container(look, CONTAINER, look.command)],
+        "containers": [_main_container(look, name)],
         "volumes": [
-            {"name": _volume(index), "persistentVolumeClaim": {"claimName": mount.claim}}
-            for index, mount in enumerate(look.mounts)
+            *(
+                {"name": _volume(index), "persistentVolumeClaim": {"claimName": mount.claim}}
+                for index, mount in enumerate(look.mounts)
+            ),
+            *_scratch_volumes(look),
         ],
         "securityContext": _identity(place),
-        "affinity": _near(place),
+        "affinity": {**_near(place), **_apart(look, name)},
         "nodeSelector": dict(place.node_selector),
         "tolerations": [toleration(given) for given in place.tolerations],
-        "imagePullSecrets": [{"name": name} for name in place.image_pull_secrets],
+        "imagePullSecrets": [{"name": secret} for secret in place.image_pull_secrets],
+        "priorityClassName": place.priority_class or "",
+        "subdomain": name if look.copies else "",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         # It has nothing to put in order when it is told to end.
         "terminationGracePeriodSeconds": 0,
     }
-    return {key: value for key, value in body.items() if value not in ([], {})}
+    return {key: value for key, value in body.items() if value not in ([], {}, "")}
 
 
 def look_pod(look: Look) -> Body:
     """Return the pod of a look's job as the job's controller would make it, to be created in a dry run."""
-    metadata = {"generateName": f"{look.workload}-look-", "labels": look_labels(look)}
+    metadata = {"generateName": f"{look.workload}-look-", **_metadata(look)}
     return {"apiVersion": PODS.api_version, "kind": PODS.kind, "metadata": metadata, "spec": _pod(look)}
+
+
+def _main_container(look: Look, name: str) -> Body:
+    """Return the container that runs the command, with what it needs besides."""
+    body = _container(look, CONTAINER, look.command)
+    needs = look.needs
+    gpus = {GPU_RESOURCE: needs.gpus} if needs.gpus else {}
+    extended = {resource: str(count) for resource, count in {**gpus, **needs.resources}.items()}
+    limits = {"cpu": needs.cpu, "memory": needs.memory, **extended}
+    body["resources"] = {"requests": {**_REQUESTS, **extended}, "limits": limits}
+    if needs.capabilities:
+        body["securityContext"]["capabilities"]["add"] = list(needs.capabilities)
+    if needs.scratch:
+        places = {_SCRATCH: "/tmp", _SHARED_MEMORY: "/dev/shm"}
+        mounts = [{"name": volume, "mountPath": path} for volume, path in places.items()]
+        body["volumeMounts"] = [*body.get("volumeMounts", []), *mounts]
+    if look.copies is not None:
+        names = [f"{name}-{index}.{name}" for index in range(look.copies.number)]
+        own = {"fieldRef": {"fieldPath": "status.podIP"}}
+        together = [_variable(COPIES_VARIABLE, " ".join(names)), {"name": ADDRESS_VARIABLE, "valueFrom": own}]
+        body["env"] = [*body.get("env", []), *together]
+    return body
+
+
+def _scratch_volumes(look: Look) -> list[Body]:
+    if not look.needs.scratch:
+        return []
+    return [
+        {"name": _SCRATCH, "emptyDir": {}},
+        {"name": _SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": look.needs.memory}},
+    ]
 
 
 def _root_container(look: Look) -> Body:
@@ -108,7 +196,7 @@ def _container(look: Look, name: str, command: Sequence[str], writes: bool = Fal
             {"name": _volume(index), "mountPath": mount.path, **({} if writes and not mount.read_only else _READ_ONLY)}
             for index, mount in enumerate(look.mounts)
         ],
-        "resources": {"requests": _REQUESTS, "limits": _LIMITS},
+        "resources": {"requests": dict(_REQUESTS), "limits": {"cpu": look.needs.cpu, "memory": look.needs.memory}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -141,8 +229,29 @@ def _identity(place: LookPlace) -> Body:
 
 
 def _near(place: LookPlace) -> Mapping[str, Any]:
-    """Return the wish to run on the machine that has the image: a vLLM image of 10 GB takes minutes to pull."""
-    if place.machine is None:
+    """Return on which machines it may run, and the wish for the one that has the image: a vLLM image of 10 GB takes
+    minutes to pull."""
+    affinity: Body = {}
+    if place.machines:
+        terms = [_named(machine) for machine in place.machines]
+        affinity["requiredDuringSchedulingIgnoredDuringExecution"] = {"nodeSelectorTerms": terms}
+    if place.machine is not None:
+        wish = {"weight": 100, "preference": _named(place.machine)}
+        affinity["preferredDuringSchedulingIgnoredDuringExecution"] = [wish]
+    return {"nodeAffinity": affinity} if affinity else {}
+
+
+def _named(machine: str) -> Body:
+    """Return the term that one machine meets. Kubernetes takes a single name in each."""
+    return {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [machine]}]}
+
+
+def _apart(look: Look, name: str) -> Mapping[str, Any]:
+    """Return what keeps the copies on machines of their own, or the wish for it."""
+    if look.copies is None or look.copies.spread == NO_SPREAD:
         return {}
-    there = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [place.machine]}]}
-    return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": there}]}}
+    term = {"labelSelector": {"matchLabels": {JOB_LABEL: name}}, "topologyKey": HOSTNAME_LABEL}
+    if look.copies.spread == REQUIRED:
+        return {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    wish = {"weight": 100, "podAffinityTerm": term}
+    return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [wish]}}

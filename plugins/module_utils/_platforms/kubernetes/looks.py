@@ -8,8 +8,11 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
+import contextlib
+import math
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
@@ -28,9 +31,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.events import events_of
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.look_manifest import (
     CONTAINER,
+    JOB_LABEL,
     ROOT_CONTAINER,
     look_job,
     look_labels,
+    look_service,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.pod_states import (
     has_machine,
@@ -42,15 +47,26 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     EVENTS,
     JOBS,
     PODS,
+    SERVICES,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import mapping, mappings
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import (
+    mapping,
+    mappings,
+    whole_number,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 
 Object = Mapping[str, Any]
 
-# The label by which the Job controller knows the pods of a Job (Kubernetes 1.27 and newer).
-_JOB_LABEL = "batch.kubernetes.io/job-name"
+# The annotation in which the Job controller writes which copy a pod is.
+_INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
+# From the least to the most advanced.
+_PHASES = (CREATING, PENDING, INITIALIZING, RUNNING)
 _ENDED = ("Complete", "Failed")
+# One that runs for longer than so many seconds is asked what it prints, and again whenever they are over.
+_PRINTED_SECONDS = 5.0
+_LINE_BYTES = 1000
 _SUFFIX_BYTES = 3
 # Of the names of Jobs, 63 characters at most, of which the Job controller takes six for the name of the pod.
 _LONGEST_STEM = 45
@@ -67,7 +83,10 @@ def start_look(client: KubernetesClient, look: Look) -> JobLook:
         _remove(client, left)
     # A name that nobody has: applying twice makes no second one, and one that is being deleted is in nobody's way.
     name = f"{look.workload[:_LONGEST_STEM].rstrip('-.')}-look-{secrets.token_hex(_SUFFIX_BYTES)}"
-    return JobLook(client, client.apply(JOBS, name, look_job(look, name)))
+    started = JobLook(client, client.apply(JOBS, name, look_job(look, name)))
+    if look.copies is not None:
+        started.make_reachable(look)
+    return started
 
 
 class JobLook:
@@ -76,18 +95,56 @@ class JobLook:
     def __init__(self, client: KubernetesClient, job: Object) -> None:
         self._client = client
         self._job = job
+        self._printed = ""
+        self._asked_next: float | None = None
+
+    def make_reachable(self, look: Look) -> None:
+        """Let its copies find each other; where that fails, it is of no use and removed."""
+        service = look_service(look, self._job)
+        try:
+            self._client.apply(SERVICES, _name(service), service)
+        except GpuopsError:
+            with contextlib.suppress(GpuopsError):
+                self.remove()
+            raise
 
     def status(self) -> LookStatus:
-        """Return how it is now: two requests, and a third as long as it has no pod."""
+        """Return how it is now: two requests, and a third as long as it lacks a pod, and every few seconds once it has
+        run for some."""
         job = self._client.get(JOBS, _name(self._job))
         if job is None or _uid(job) != _uid(self._job):
             return LookStatus(WorkloadStatus(phase=DELETING, deleted=True), is_over=True)
-        pods = self._client.list(PODS, labels=f"{_JOB_LABEL}={_name(job)}").items
-        return look_status(job, pods, [] if pods else self._events())
+        pods = self._client.list(PODS, labels=f"{JOB_LABEL}={_name(job)}").items
+        found = look_status(job, pods, [] if len(pods) >= _copies(job) else self._events())
+        if found.is_over or found.copies or found.status.phase != RUNNING:
+            return found
+        return replace(found, printed=self._newest_line(pods[0]))
 
     def remove(self) -> None:
         """Delete it with its pod."""
         _remove(self._client, self._job)
+
+    def _newest_line(self, pod: Object) -> str:
+        """Return the newest line that is known of the command that runs."""
+        now = self._client.host.clock()
+        if self._asked_next is None:
+            self._asked_next = now + _PRINTED_SECONDS
+        if now >= self._asked_next:
+            self._asked_next = now + _PRINTED_SECONDS
+            self._printed = self._end_of_log(pod)
+        return self._printed
+
+    def _end_of_log(self, pod: Object) -> str:
+        """Return the last line of the log of the command that runs; nothing where it is not to be had, which is no
+        failure of the look. Who may not read logs is not asked again."""
+        container = ROOT_CONTAINER if "running" in _state(pod, ROOT_CONTAINER) else CONTAINER
+        try:
+            with self._client.within(_PRINTED_SECONDS):
+                return self._client.logs(_name(pod), container, tail_lines=1, limit_bytes=_LINE_BYTES).strip()
+        except GpuopsError as error:
+            if isinstance(error, Refused) and error.is_permission:
+                self._asked_next = math.inf
+            return ""
 
     def _events(self) -> list[Object]:
         """Return what is said of the job; nothing where that is not ours to see."""
@@ -100,7 +157,24 @@ class JobLook:
 
 
 def look_status(job: Object, pods: Sequence[Object], events: Sequence[Object]) -> LookStatus:
-    """Return how a look is, from its Job, the pod that this made, and what is said of the Job (pure)."""
+    """Return how a look is, from its Job, the pods that this made, and what is said of the Job (pure)."""
+    whole = _of_pods(job, pods, events)
+    if mapping(job.get("spec")).get("completionMode") != "Indexed":
+        return whole
+    own = [[pod for pod in pods if _index(pod) == index] for index in range(_copies(job))]
+    copies = tuple(_of_pods(job, mine, events) for mine in own)
+    going_on = [copy.status.phase for copy in copies if not copy.is_over]
+    phase = min(going_on, key=_PHASES.index, default=RUNNING)
+    return replace(whole, status=replace(whole.status, phase=phase), is_over=not going_on, copies=copies)
+
+
+def _copies(job: Object) -> int:
+    """Return how many pods a Job makes."""
+    return whole_number(mapping(job.get("spec")).get("completions"), 1)
+
+
+def _of_pods(job: Object, pods: Sequence[Object], events: Sequence[Object]) -> LookStatus:
+    """Return how a look is, or one copy of it, by its first pod."""
     said = [one for one in mappings(mapping(job.get("status")).get("conditions")) if one.get("status") == "True"]
     as_root = mapping(_state(pods[0], ROOT_CONTAINER).get("terminated")) if pods else {}
     ended = mapping(_state(pods[0], CONTAINER).get("terminated")) if pods else {}
@@ -125,6 +199,12 @@ def look_status(job: Object, pods: Sequence[Object], events: Sequence[Object]) -
         report=str(ended.get("message") or "").strip(),
         root_report=str(as_root.get("message") or "").strip(),
     )
+
+
+def _index(pod: Object) -> int | None:
+    """Return which copy a pod is."""
+    text = str(mapping(mapping(pod.get("metadata")).get("annotations")).get(_INDEX_ANNOTATION) or "")
+    return int(text) if text.isdigit() else None
 
 
 def _phase(pods: Sequence[Object]) -> str:

@@ -96,10 +96,10 @@ class RunaiClient:
         path = f"/api/v1/workloads/{quote(handle, safe='')}/events?limit={PAGE_SIZE}"
         return _records(self._read_one(path, "read the workload's events"), "events")
 
-    def data_sources(self, project: str) -> list[Record]:
-        """Return the PVC data sources of a project, by its id; none where they may not be seen."""
-        path = f"{_DATA_SOURCES}?projectId={quote(project, safe='')}"
-        return _records(self._read_one(path, "read the PVC data sources", (400, 403, 404)), "entries")
+    def data_sources(self, project: str, **query: str) -> list[Record]:
+        """Return the PVC data sources of a project, by its id. ``query`` asks for less, or for more of each."""
+        parameters = urlencode({"projectId": project, **query})
+        return _records(self._read(f"{_DATA_SOURCES}?{parameters}", "read the PVC data sources"), "entries")
 
     def history(self, handle: str) -> list[Record]:
         """Return the recorded phases and events of a workload (one page)."""
@@ -120,11 +120,6 @@ class RunaiClient:
     def delete(self, kind: str, handle: str) -> None:
         """Ask for the deletion of a workload; one that is gone already is as good."""
         self._delete(_path(kind, handle), "delete the workload")
-
-    def project_data_sources(self, project: str) -> list[Record]:
-        """Return the PVC data sources that belong to a project itself, by its id, with their state and users."""
-        query = urlencode({"projectId": project, "scope": "project", "statusInfo": "true", "usageInfo": "true"})
-        return _records(self._read(f"{_DATA_SOURCES}?{query}", "read the PVC data sources"), "entries")
 
     def create_data_source(self, body: Mapping[str, Any]) -> Record:
         """Create a PVC data source. Sent once, as a workload is; raises the same."""

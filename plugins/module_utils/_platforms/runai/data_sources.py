@@ -13,7 +13,10 @@ from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import RunaiClient
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.place import Project
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.refusals import ApiError
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import mapping, mappings
+
+_NOT_SHOWN = (400, 403, 404)
 
 
 class DataSources:
@@ -27,11 +30,20 @@ class DataSources:
     def hint(self, claim: str) -> str | None:
         """Return what to write instead of ``claim``, where that is a data source of another claim."""
         if self._entries is None:
-            self._entries = self._client.data_sources(self._project.handle)
+            self._entries = self._visible()
         real = next((name for entry in self._entries for name in _claims(entry, claim)), None)
         if real is None:
             return None
         return f"{claim} is a data source of Run:ai, and its claim is called {real} in the namespace: use that name."
+
+    def _visible(self) -> list[dict[str, Any]]:
+        """Return the data sources: none where they may not be seen, or where the control plane has none."""
+        try:
+            return self._client.data_sources(self._project.handle)
+        except ApiError as refused:
+            if refused.status not in _NOT_SHOWN:
+                raise
+            return []
 
 
 def _claims(entry: Mapping[str, Any], name: str) -> list[str]:

@@ -85,7 +85,7 @@ def _distributed(plan: Plan) -> Body:
         "leader": _pod(plan, plan.leader),
         "worker": _pod(plan, plan.follower) if plan.follower else None,
     }
-    return _without_nothing(body)
+    return without_nothing(body)
 
 
 def _inference(plan: Plan) -> Body:
@@ -105,7 +105,7 @@ def _inference(plan: Plan) -> Body:
             "clusterLocalAccessOnly": not spec.serving.external,
         },
     }
-    return _without_nothing(body)
+    return without_nothing(body)
 
 
 def _access(serving: ServingSpec) -> Body:
@@ -148,15 +148,15 @@ def _pod(plan: Plan, template: PodTemplate) -> Body:
             ],
             "emptyDirVolume": [{"path": template.scratch}] if template.scratch else [],
         },
-        "security": _security(spec.run_as),
-        "labels": _named({**template.labels, **_our_labels(spec.name, template.role)}),
-        "annotations": _named(template.annotations),
+        "security": security(spec.run_as),
+        "labels": named({**template.labels, **_our_labels(spec.name, template.role)}),
+        "annotations": named(template.annotations),
         "nodeType": spec.placement.node_type,
         "nodeAffinityRequired": _excluded(spec.placement.exclude_machines),
-        "tolerations": [_toleration(toleration) for toleration in spec.placement.tolerations],
+        "tolerations": [toleration(given) for given in spec.placement.tolerations],
         "probes": {"readiness": _probe(template.readiness_probe)} if template.readiness_probe else None,
     }
-    return _without_nothing(body)
+    return without_nothing(body)
 
 
 def _our_labels(name: str, role: str) -> dict[str, str]:
@@ -192,17 +192,19 @@ def _compute(plan: Plan, template: PodTemplate, resources: ResourcesSpec) -> Bod
     }
 
 
-def _security(run_as: RunAsSpec) -> Body:
+def security(run_as: RunAsSpec) -> Body:
+    """Return as whom a pod runs."""
     return {
         "uidGidSource": "custom",
         "runAsUid": run_as.uid,
         "runAsGid": run_as.gid,
-        "runAsNonRoot": True,
+        "runAsNonRoot": run_as.uid != 0,
         "supplementalGroups": ",".join(str(group) for group in run_as.supplemental_groups),
     }
 
 
-def _named(values: Mapping[str, str]) -> list[Body]:
+def named(values: Mapping[str, str]) -> list[Body]:
+    """Return labels or annotations as the API takes them."""
     return [{"name": name, "value": value} for name, value in sorted(values.items())]
 
 
@@ -213,14 +215,15 @@ def _excluded(machines: tuple[str, ...]) -> Body | None:
     return {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}
 
 
-def _toleration(toleration: TolerationSpec) -> Body:
+def toleration(given: TolerationSpec) -> Body:
+    """Return a toleration as the API takes it."""
     return {
-        "key": toleration.key,
-        "operator": toleration.operator,
-        "value": toleration.value,
+        "key": given.key,
+        "operator": given.operator,
+        "value": given.value,
         # The API's word for what Kubernetes writes as no effect at all.
-        "effect": toleration.effect or "Any",
-        "seconds": toleration.seconds,
+        "effect": given.effect or "Any",
+        "seconds": given.seconds,
     }
 
 
@@ -233,7 +236,7 @@ def _probe(probe: HttpProbe) -> Body:
     }
 
 
-def _without_nothing(body: Body) -> Body:
+def without_nothing(body: Body) -> Body:
     """Return a body without ``None``, empty texts, lists and dictionaries: what is not stated is not sent."""
     kept = {key: _stated(item) for key, item in body.items()}
     return {key: item for key, item in kept.items() if _says_something(key, item)}
@@ -241,7 +244,7 @@ def _without_nothing(body: Body) -> Body:
 
 def _stated(value: Any) -> Any:
     if isinstance(value, dict):
-        return _without_nothing(value)
+        return without_nothing(value)
     if isinstance(value, list):
         return [_stated(item) for item in value]
     return value

@@ -50,12 +50,10 @@ class Trainings:
             return self._after_doubt(name, str(doubt))
         return str(made.get("workloadId") or "") or self._after_doubt(name, "no id was told")
 
-    def phase(self, handle: str) -> str | None:
-        """Return the phase in Run:ai's words; ``None`` where there is no such training any more."""
+    def now(self, handle: str) -> Mapping[str, Any] | None:
+        """Return a training as the API lists it, ``None`` where there is none of this id any more."""
         entry = self._client.workload(handle)
-        if entry is None or observe.is_deleted(entry):
-            return None
-        return str(entry.get("phase") or "")
+        return None if entry is None or observe.is_deleted(entry) else entry
 
     def remove(self, handle: str) -> None:
         """Ask for the deletion; one that is gone already is as good."""

@@ -242,7 +242,8 @@ class RunaiVolumes:
         return told
 
     def _entries(self) -> list[Record]:
-        found = self._client.project_data_sources(self._place.project().handle)
+        project = self._place.project().handle
+        found = self._client.data_sources(project, scope="project", statusInfo="true", usageInfo="true")
         return [entry for entry in found if words.is_living(entry)]
 
     def _source(self, spec: ClaimSpec) -> Record | None:

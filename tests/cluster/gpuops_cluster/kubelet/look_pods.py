@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs the pods of the collection's looks: their command, as a process of this machine and of the user who started the
 cluster. Image, volumes, user and network of the pod count for nothing; its termination message is what a kubelet's
-would be."""
+would be. The copies of one look have addresses of this machine's loopback, which stand in for those that pods have and
+for the names that a cluster's DNS knows."""
 
 from __future__ import annotations
 
 import base64
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -35,6 +37,11 @@ from gpuops_cluster.kubelet.statuses import (
 
 # pkg/kubelet/container: MaxContainerTerminationMessageLength
 REPORT_BYTES = 4096
+# The Job controller's: the variable with a copy's index is made of it.
+INDEX = "batch.kubernetes.io/job-completion-index"
+# How a look names its copies: JOB-INDEX.SERVICE.
+_COPY = re.compile(r"\S+-(\d+)\.\S+")
+_COPIES = "GPUOPS_LOOK_COPIES"
 
 
 def life(pod: Pod, api: Api) -> Iterator[Step]:
@@ -108,11 +115,27 @@ def _variables(pod: Pod, api: Api) -> dict[str, str]:
     for entry in pod.containers[0].get("env", []):
         source = entry.get("valueFrom", {}).get("secretKeyRef")
         if source is None:
-            found[entry["name"]] = str(entry.get("value", "")).replace("$$", "$")
+            found[entry["name"]] = _text(pod, entry)
             continue
         secret = api.get(f"/api/v1/namespaces/{pod.namespace}/secrets/{source['name']}")
         found[entry["name"]] = base64.b64decode(secret["data"][source["key"]]).decode()
     return found
+
+
+def _text(pod: Pod, entry: dict[str, Any]) -> str:
+    """Return the value of a variable that is stated, or taken from the pod itself."""
+    index = pod.content["metadata"].get("annotations", {}).get(INDEX, "0")
+    field = entry.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath", "")
+    if field == "status.podIP":
+        return _address(index)
+    if INDEX in field:
+        return str(index)
+    value = str(entry.get("value", "")).replace("$$", "$")
+    return _COPY.sub(lambda copy: _address(copy[1]), value) if entry["name"] == _COPIES else value
+
+
+def _address(index: str) -> str:
+    return f"127.0.0.{2 + int(index)}"
 
 
 def _ended(identity: str, code: int, started: str, container: dict[str, Any], message: Path, printed: Path) -> State:

@@ -24,6 +24,8 @@ KILLED = 137
 TERMINATED = 143
 FIRST_ADDRESS = 0x0A4D0002  # 10.77.0.2
 SHELL = ("sh", "-c")
+# The collection asks by it whether files are as they should be. There are none here, so nothing is wrong with them.
+QUESTION = "GPUOPS_QUESTION"
 WAITING = ("STAND_IN_CHAT_HANGS", "STAND_IN_CHAT_DELAY")
 
 
@@ -45,6 +47,8 @@ class InertPod:
         code = self._stand_in.fault("EXIT_CODE")
         if code:
             loop.call_later(float(self._stand_in.fault("EXIT_AFTER", "0")), self._end, int(code))
+        elif QUESTION in request.environment:
+            loop.call_soon(self._end, 0)
 
     async def wait(self) -> int:
         """Return the exit code once the pod has ended."""

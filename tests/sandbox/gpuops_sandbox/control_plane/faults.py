@@ -147,6 +147,8 @@ class FaultMiddleware:
         elif kind == "hold":
             await self._hold(action, scope, receive, send)
         elif kind == "status":
+            # An answer before the end of a long body would end the connection under whoever is still sending it.
+            await _whole_request(receive)
             await _answer(action, send)
         elif kind == "reset":
             await drop_connection(scope, receive)
@@ -161,9 +163,7 @@ class FaultMiddleware:
 
     async def _hold(self, action: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> None:
         # The body is read first: a client that is gone would take it along.
-        messages = [await receive()]
-        while messages[-1].get("more_body"):
-            messages.append(await receive())
+        messages = await _whole_request(receive)
 
         async def replay() -> Message:
             return messages.pop(0) if messages else await receive()
@@ -197,6 +197,14 @@ async def _answer(action: dict[str, Any], send: Send) -> None:
     pairs.append((b"content-length", str(len(raw)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": pairs})
     await send({"type": "http.response.body", "body": raw})
+
+
+async def _whole_request(receive: Receive) -> list[Message]:
+    """Read a request to its end and return its parts."""
+    messages = [await receive()]
+    while messages[-1].get("more_body"):
+        messages.append(await receive())
+    return messages
 
 
 async def _until_disconnect(receive: Receive) -> None:

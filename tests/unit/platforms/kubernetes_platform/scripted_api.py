@@ -23,7 +23,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connec
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.ownership import FIELD_MANAGER
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.platform import KubernetesPlatform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.refusals import NotServed, Refused
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.resources import Resource
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.resources import PODS, Resource
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
@@ -40,7 +40,8 @@ class Listed:
 
 @dataclass
 class ScriptedApi:
-    """Set ``refusals`` (by call, as ``apply Service/x``) and ``unserved``; ``calls`` lists what was asked, in order."""
+    """Set ``refusals`` (by call, as ``apply Service/x``), ``unserved`` and ``printed`` (by container); ``calls`` lists
+    what was asked, in order."""
 
     address: str = "https://api.example.com:6443"
     cluster: str = "gpu-cluster"
@@ -48,6 +49,8 @@ class ScriptedApi:
     objects: dict[str, Object] = field(default_factory=dict)
     refusals: dict[str, Refused] = field(default_factory=dict)
     unserved: set[str] = field(default_factory=set)
+    printed: dict[str, str] = field(default_factory=dict)
+    host: Host = field(default_factory=Host)
     calls: list[str] = field(default_factory=list)
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -101,6 +104,12 @@ class ScriptedApi:
         """Forget an object."""
         self._ask(f"delete {resource.kind}/{name}", resource)
         self.objects.pop(f"{resource.kind}/{name}", None)
+
+    def logs(self, pod: str, container: str, tail_lines: int, limit_bytes: int) -> str:
+        """Return the end of what a container printed."""
+        self._ask(f"logs {pod}/{container}", PODS)
+        lines = self.printed[container].splitlines(keepends=True)[-tail_lines:]
+        return "".join(lines)[:limit_bytes]
 
     def serves(self, resource: Resource) -> bool:
         """Say whether a kind is served; everybody may ask."""
