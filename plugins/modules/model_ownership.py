@@ -20,10 +20,15 @@ description:
   - Nothing outside of the paths is changed. No link is followed, a file with other names outside of the paths is left
     alone, and so is one that is swapped for something else meanwhile.
   - Where the storage refuses or ignores changes of owners, or is read-only, findings name what is left to do.
+  - A manifest beside the model says which files there were at the last run, and how large they were. What differs
+    is told, and under a workload that serves from them it is an error.
   - In a namespace that allows no root (Pod Security level V(restricted)) files are read as the serving user only.
   - In an image without Python a shell script does a part of this. It knows the default modes and files of root only.
-  - On Run:ai the job runs in the project's cluster, to which connection options of Kubernetes lead. Without them nobody
-    looks, and a finding says so.
+  - On Run:ai the job runs in the project's cluster, to which connection options of Kubernetes lead. Without them the
+    same is done by training workloads, of which the API tells nothing but whether they succeeded. One asks as the
+    serving user whether all is as wanted. If it is not, one repairs as root, and one asks again. How many files were
+    wrong, which, and why, is then unknown, and so is the manifest. The repair has all capabilities that containers
+    have by default, since the API cannot take them away.
 options:
   claim:
     description:
@@ -106,6 +111,26 @@ options:
         at, and the task fails if something is wrong with them.
     type: bool
     default: false
+  look_at_served:
+    description:
+      - Whether files are looked at from which a workload of the collection serves now. Without this no job is started
+        if that is so of all O(paths), and the result says so. A workload that serves has read its files.
+    type: bool
+    default: true
+  manifest:
+    description:
+      - What is remembered of the files, in the file C(.gpuops-manifest.json) at the top of each folder of O(paths), to
+        tell a later run which of them were added, removed or changed.
+      - It is written where files may be changed, and belongs to the serving user. Where it cannot be kept, a finding
+        says that nothing is known. A single file and a folder with more than 10,000 entries have none.
+    type: str
+    choices:
+      none: Nothing. A manifest that is there stays.
+      sizes: Which files and links there are, and how large they are.
+      hashes: >-
+        Also the SHA-256 of each file. Every run reads all of them, which takes minutes for a large model and has to
+        fit into half of O(time_limit).
+    default: sizes
   image:
     description:
       - The image of the job. The workload's own is there already, and has Python.
@@ -167,6 +192,7 @@ options:
     description:
       - How long the work may take, in seconds, half of it for the repair and half for the proof. A run that was
         stopped by it is continued by the next one.
+      - Each training workload may take half of it.
     type: int
     default: 3600
   looks_in_check_mode:
@@ -202,7 +228,7 @@ EXAMPLES = r"""
       - /data/input/Models/Mistral-Small-4-119B-2603
     image: registry.example.com/vllm-openai:v0.33.0
 
-- name: See to it in a project of Run:ai, whose cluster K8S_AUTH_KUBECONFIG leads to
+- name: See to it in a project of Run:ai, with a report if K8S_AUTH_KUBECONFIG leads to its cluster
   gpuops.inference.model_ownership:
     platform: runai
     project: my-project
@@ -223,6 +249,16 @@ EXAMPLES = r"""
       uid: 2000
       gid: 2000
       supplemental_groups: [5000]
+    image: registry.example.com/vllm-openai:v0.33.0
+
+- name: Find out whether somebody has changed the files since the last run, byte by byte
+  gpuops.inference.model_ownership:
+    platform: kubernetes
+    namespace: my-project
+    claim: my-project-models
+    paths:
+      - /data/input/Models/Mistral-Small-4-119B-2603
+    manifest: hashes
     image: registry.example.com/vllm-openai:v0.33.0
 """
 
@@ -322,7 +358,9 @@ ownership:
       returned: always
       sample: false
 proof:
-  description: What the serving user could read. Not set if nobody looked.
+  description: >-
+    What the serving user could read. Not set if nobody looked, or if a training workload did not succeed. If one did,
+    only RV(proof.readable) is set.
   returned: when the platform was reached
   type: dict
   contains:
@@ -356,6 +394,63 @@ proof:
       type: dict
       returned: always
       sample: {}
+manifest:
+  description: What is known of the files by their manifests, of several folders the worst. Not set with V(none).
+  returned: when the platform was reached
+  type: dict
+  contains:
+    state:
+      description: >-
+        V(same) where the files are those of the manifest, V(written) where it is new, V(renewed) where they differed
+        from it, V(differs) and V(missing) where it was left so, and V(unknown).
+      type: str
+      returned: always
+      sample: renewed
+    compared:
+      description: What was compared, V(sizes) or V(hashes). Not set where there was no manifest.
+      type: str
+      returned: always
+      sample: sizes
+    files:
+      description: How many files there are now.
+      type: int
+      returned: always
+      sample: 63
+    added:
+      description: How many files and links the manifest did not have.
+      type: int
+      returned: always
+      sample: 1
+    removed:
+      description: How many are there no more.
+      type: int
+      returned: always
+      sample: 0
+    changed:
+      description: How many have another size, hash, or target.
+      type: int
+      returned: always
+      sample: 2
+    examples:
+      description: Some of these, by V(added), V(removed) and V(changed).
+      type: dict
+      returned: always
+      sample: {changed: [input/Models/Mistral-Small-4-119B-2603/config.json]}
+answers:
+  description: Whether all was as wanted, as the training workloads have answered it.
+  returned: on Run:ai, without a way into the project's cluster
+  type: dict
+  contains:
+    before:
+      description: What the first look found. Not set if nobody looked.
+      type: bool
+      returned: always
+      sample: false
+    after:
+      description: What the look after a repair found. Not set if there was none.
+      type: bool
+      returned: always
+      sample: true
 serving:
   description: The workloads of the collection that serve from these paths now.
   returned: when the platform was reached
@@ -363,12 +458,12 @@ serving:
   elements: str
   sample: []
 looks:
-  description: How many jobs were started. Each is gone again.
+  description: How many jobs, or training workloads, were started. Each is gone again.
   returned: when the platform was reached
   type: int
   sample: 1
 not_looked_at:
-  description: What check mode left out.
+  description: What check mode left out, and what was left out since a workload serves from it.
   returned: when the platform was reached
   type: list
   elements: str

@@ -63,11 +63,13 @@ def test_it_is_looked_at_repaired_proved_and_left_alone(real_cluster: RealCluste
     assert repaired["proof"] == {
         "readable": True, "files": 2, "directories": 1, "unreadable": 0, "unlisted": 0, "examples": {}
     }  # fmt: skip
+    assert repaired["manifest"]["state"] == "written"
     assert {owner for _mode, owner, *_rest in state(model).values()} == {UID}
 
     before = state(model)
     again = ownership(real_cluster, model)
     assert again["rc"] == 0 and not again["changed"] and "diff" not in again
+    assert (again["manifest"]["state"], again["findings"]) == ("same", [])
     assert state(model) == before
     until(lambda: not real_cluster.items(JOBS), "the jobs are gone")
 
@@ -89,11 +91,11 @@ def test_check_mode_without_looks_starts_nothing(real_cluster: RealClusterHandle
 def test_a_namespace_without_root_is_read_as_the_serving_user(real_cluster: RealClusterHandle, model: Path) -> None:
     result = ownership(real_cluster, model, **real_cluster.connection_in(RESTRICTED))
     assert (result["rc"], result["changed"], result["ownership"]) == (1, False, None)
-    assert set(causes(result)) == {"root_not_allowed", "files_unreadable"}
+    assert set(causes(result)) == {"root_not_allowed", "files_unreadable", "manifest_unknown"}
     assert "pod security level restricted" in result["msg"] and "baseline" in result["msg"]
     model.joinpath("model.safetensors").chmod(0o644)
     readable = ownership(real_cluster, model, **real_cluster.connection_in(RESTRICTED))
-    assert (readable["rc"], causes(readable)) == (0, ["root_not_allowed"])
+    assert (readable["rc"], causes(readable)) == (0, ["root_not_allowed", "manifest_unknown"])
     assert readable["proof"]["readable"] is True
 
 
@@ -109,11 +111,16 @@ def test_what_serves_is_only_looked_at(real_cluster: RealClusterHandle, model: P
     before = state(model)
     spared = ownership(real_cluster, model)
     assert (spared["rc"], spared["mode"], spared["serving"]) == (1, "look", ["reader"])
-    assert causes(spared) == ["paths_are_served"]
+    assert causes(spared) == ["paths_are_served", "manifest_unknown"]
+    left = ownership(real_cluster, model, look_at_served=False)
+    assert (left["rc"], left["looks"], causes(left)) == (0, 0, ["not_looked_at"])
     assert state(model) == before
     other = make_folder(model.parent / "other", 0o755, 0, 0)
     assert ownership(real_cluster, other)["changed"], "a path beside it is nobody's"
     assert ownership(real_cluster, model, allow_serving=True)["changed"]
+    model.joinpath("config.json").write_text("another revision")
+    changed = ownership(real_cluster, model, manifest="hashes")
+    assert (changed["rc"], causes(changed), changed["manifest"]["changed"]) == (1, ["served_files_changed"], 1)
     run_module("vllm_workload", {**workload, "state": "absent"})
 
 

@@ -16,6 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.looks import Looks, NotLooked
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.ownership_questions import (
+    Answers,
+    Questions,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
 from ansible_collections.gpuops.inference.plugins.module_utils._options.model_ownership import (
     OwnershipOptions,
@@ -36,9 +40,18 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.finding 
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.findings import findings_of
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.manifest_report import (
+    ManifestReport,
+    manifest_findings,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.ownership import OwnershipSpec, command_of
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.report import FAULTS, WalkReport, is_readable
-from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import LOOK, PROVE, REPAIR
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import (
+    LOOK,
+    NO_MANIFEST,
+    PROVE,
+    REPAIR,
+)
 
 # What the job is about: by it, with a digest of the claim and the paths, one that was left over is found. Runs on other
 # paths of the claim have jobs of their own.
@@ -47,16 +60,19 @@ _DIGEST_LENGTH = 12
 # Seconds that the job gets beyond the walker's own limits, to write its reports.
 _MARGIN = 30
 _REFUSED = "admission_denied"
+# What Run:ai says to whoever may create no trainings.
+_NO_TRAININGS = ("forbidden", "not_found")
 
 
 @dataclass
 class _Outcome:
     """What was seen and done. ``seen`` is the report of root, ``proof`` that of the serving identity; ``serving`` are
-    the workloads that serve from the paths now."""
+    the workloads that serve from the paths now. ``answers`` is all there is where looks leave no reports."""
 
     mode: str
     seen: WalkReport | None = None
     proof: WalkReport | None = None
+    answers: Answers | None = None
     serving: list[Reader] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -92,8 +108,14 @@ class _Work:
 
     def carry_out(self) -> None:
         """Look, repair what may be repaired, and prove that it can be read."""
-        self._stop_for(self._files.check(self._spec.claim))
         self._spare_served_files()
+        if self._are_all_served and not self._options.look_at_served:
+            self._leave_served_files()
+            return
+        self._stop_for(self._files.check(self._spec.claim))
+        if self._files.answers_only:
+            self._ask()
+            return
         look = self._permitted(self._look())
         try:
             self._read(look)
@@ -101,8 +123,24 @@ class _Work:
             self.outcome.findings.append(self._not_looked(error))
             return
         self.outcome.findings += findings_of(self._spec, self.outcome.seen, self.outcome.proof)
+        self._judge_manifest()
         self._judge_served_files()
         self._judge_missing_root()
+
+    def _ask(self) -> None:
+        """See to the files by questions, where a look tells nothing but yes or no."""
+        questions = Questions(self._looks, self._spec, self._look(), self._options.time_limit / 2)
+        self.outcome.answers = questions.answers
+        try:
+            questions.carry_out(may_repair=self.outcome.mode == REPAIR)
+            questions.judge(ERROR if self.outcome.mode == REPAIR else WARNING)
+        except NotLooked as error:
+            self.outcome.findings.append(self._not_looked(error))
+        finally:
+            self.outcome.findings += questions.answers.findings
+        self._judge_manifest()
+        if self._spares and questions.answers.needs_repair:
+            self._refuse_to_change("not all is as wanted")
 
     def _not_looked(self, error: NotLooked) -> Finding:
         """Return that nobody looked, where that is no failure; otherwise raise what failed."""
@@ -110,15 +148,16 @@ class _Work:
         if self._looks.not_looked_at:
             evidence = "in check mode no job is started, so nobody knows what would be changed."
             return Finding(INFO, "not_looked_at", evidence, "Set looks_in_check_mode.", claim)
-        if [finding.cause for finding in error.findings] != ["no_looks"]:
+        if self._looks.started or error.findings[0].cause not in _NO_TRAININGS:
             raise error
-        evidence = "nobody looked at the files, so whether they can be read is unknown: Run:ai's API runs no such job."
-        hint = "Name the project's cluster by kubeconfig, or another option of Kubernetes, to have them seen to."
+        evidence = f"nobody looked at the files, so whether they can be read is unknown: {error.findings[0].evidence}"
+        hint = "Let the service account create trainings, or name the project's cluster by kubeconfig."
         return Finding(WARNING, "no_looks", evidence, hint, claim)
 
     def result(self) -> dict[str, Any]:
         """Return the outcome in the words of the module's RETURN documentation."""
-        seen, proof, changes = self.outcome.seen, self.outcome.proof, self._changes()
+        seen, proof, answers = self.outcome.seen, self.outcome.proof, self.outcome.answers
+        changes = self._changes()
         result: dict[str, Any] = {
             "changed": changes > 0,
             "target": self._files.target().sentence(),
@@ -126,23 +165,34 @@ class _Work:
             "paths": list(self._spec.paths),
             "mode": self.outcome.mode,
             "ownership": None if seen is None else seen.as_dict(),
-            "proof": None if proof is None else proof.as_proof(),
+            "proof": answers.as_proof() if answers else None if proof is None else proof.as_proof(),
+            "manifest": None if self._spec.manifest == NO_MANIFEST else self._manifest.as_dict(),
             "serving": [reader.workload for reader in self.outcome.serving],
             "looks": self._looks.started,
             "not_looked_at": list(self._looks.not_looked_at),
         }
+        if answers is not None:
+            result["answers"] = answers.as_dict()
         if changes and seen is not None:
-            result["diff"] = _diff(self._spec, seen)
+            result["diff"] = _diff(self._spec, seen, self._manifest)
         return result
 
     def _changes(self) -> int:
-        """Return how many entries were changed; of a look, whether a repair without check mode would change some."""
-        seen = self.outcome.seen
+        """Return how many entries and manifests were changed; of a look, how many a repair without check mode would
+        change. What only answers tell of counts as one."""
+        seen, answers = self.outcome.seen, self.outcome.answers
+        if answers is not None:
+            would_repair = self.outcome.mode == LOOK and answers.needs_repair and not self._spares
+            return int(answers.has_repaired or would_repair)
         if seen is None:
             return 0
         if self.outcome.mode == REPAIR:
-            return seen.changed
-        return 0 if self._spares else seen.would_change
+            return seen.changed + self._manifest.written
+        return 0 if self._spares else seen.would_change + self._manifest.would_write
+
+    @property
+    def _manifest(self) -> ManifestReport:
+        return ManifestReport.of(self._spec.manifest, self.outcome.seen)
 
     @property
     def _spares(self) -> bool:
@@ -156,14 +206,41 @@ class _Work:
         if self._spares:
             self.outcome.mode = LOOK
 
+    @property
+    def _are_all_served(self) -> bool:
+        """Say whether a workload serves from every one of the paths."""
+        return all(any(reader.reads(path) for reader in self.outcome.serving) for path in self._spec.paths)
+
+    def _leave_served_files(self) -> None:
+        """Say that nobody looks, since what serves has read the files."""
+        self.outcome.mode = LOOK
+        self._looks.not_looked_at.append(f"the files of {self._spec.claim}")
+        evidence = f"{self._names_of_serving()} serves from these files now, so they were not looked at."
+        hint = "Run the playbook rechown, or set look_at_served: true, to have them looked at."
+        self.outcome.findings.append(Finding(INFO, "not_looked_at", evidence, hint, self._spec.claim))
+
+    def _names_of_serving(self) -> str:
+        return ", ".join(reader.workload for reader in self.outcome.serving)
+
+    def _judge_manifest(self) -> None:
+        """Say which files are not those that were remembered, or that nobody knows."""
+        if self._spec.manifest == NO_MANIFEST:
+            return
+        spared = [reader.workload for reader in self.outcome.serving if self._spares]
+        report = self._manifest
+        self.outcome.findings += manifest_findings(report, self._spec.claim, spared, may_write=not self._spares)
+
     def _judge_served_files(self) -> None:
         """Say that files were spared that are not as they should be."""
         seen = self.outcome.seen
         if not self._spares or seen is None or not seen.would_change:
             return
-        names = ", ".join(reader.workload for reader in self.outcome.serving)
         numbers = ", ".join(f"{what}: {seen.found.get(what, 0)}" for what in FAULTS)
-        evidence = f"{names} serves from there now, so nothing was changed; wrong are {numbers}."
+        self._refuse_to_change(f"wrong are {numbers}")
+
+    def _refuse_to_change(self, why: str) -> None:
+        """Say that files that a workload serves from were spared, and ``why`` that is a failure."""
+        evidence = f"{self._names_of_serving()} serves from there now, so nothing was changed; {why}."
         hint = "Set allow_serving: true to repair them all the same, or stop the workload first."
         self.outcome.findings.append(Finding(ERROR, "paths_are_served", evidence, hint, self._spec.claim))
 
@@ -235,15 +312,16 @@ def _question(spec: OwnershipSpec) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
 
 
-def _diff(spec: OwnershipSpec, seen: WalkReport) -> dict[str, str]:
-    """Return the difference as ``--diff`` prints it: how many entries are wrong, before and after."""
+def _diff(spec: OwnershipSpec, seen: WalkReport, manifest: ManifestReport) -> dict[str, str]:
+    """Return the difference as ``--diff`` prints it: how many entries are wrong, before and after, and the manifest
+    where it is another one then."""
     after: Mapping[str, int] = seen.left if seen.mode == REPAIR else {}
     where = f"{spec.claim}: {', '.join(path or '/' for path in spec.paths)}"
     return {
         "before_header": f"{where} (found)",
         "after_header": f"{where} (repaired)",
-        "before": _lines(seen.found),
-        "after": _lines(after),
+        "before": _lines(seen.found) + manifest.line_before(),
+        "after": _lines(after) + manifest.line_after(),
     }
 
 

@@ -21,9 +21,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks 
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.ownership import DEFAULT_MODE, OwnershipSpec
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import (
+    HASHES,
     LOOK,
+    NO_MANIFEST,
     OWNED,
     READABLE,
+    SIZES,
     changed_mode,
     may_read,
 )
@@ -38,11 +41,13 @@ _DIRECTORY, _FILE = 0o040000, 0o100000
 
 @dataclass(frozen=True)
 class OwnershipOptions:
-    """How files are seen to. ``name`` is what the job is called after; times in seconds."""
+    """How files are seen to. ``name`` is what the job is called after; without ``look_at_served`` no job is started for
+    files that a workload serves from; times in seconds."""
 
     name: str
     place: LookPlace
     allow_serving: bool
+    look_at_served: bool
     looks_in_check_mode: bool
     start_timeout: int
     time_limit: int
@@ -69,6 +74,8 @@ def model_ownership_arguments() -> Arguments:
         "directory_mode": {"type": "str", "default": DEFAULT_MODE},
         "take_over_from": {"type": "list", "elements": "int", "default": []},
         "allow_serving": {"type": "bool", "default": False},
+        "look_at_served": {"type": "bool", "default": True},
+        "manifest": {"type": "str", "choices": [NO_MANIFEST, SIZES, HASHES], "default": SIZES},
         "image": {"type": "str", "required": True},
         "image_pull_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
         "node_selector": {"type": "dict", "default": {}},
@@ -110,6 +117,7 @@ def read_ownership_options(params: Mapping[str, Any]) -> OwnershipOptions:
             tolerations=tuple(TolerationSpec(**toleration) for toleration in params["tolerations"]),
         ),
         allow_serving=params["allow_serving"],
+        look_at_served=params["look_at_served"],
         looks_in_check_mode=params["looks_in_check_mode"],
         start_timeout=params["start_timeout"],
         time_limit=params["time_limit"],
@@ -136,6 +144,7 @@ def read_ownership(params: Mapping[str, Any]) -> OwnershipSpec:
         file_mode=params["file_mode"],
         directory_mode=params["directory_mode"],
         take_over_from=tuple(sorted(set(params["take_over_from"]))),
+        manifest=params["manifest"],
     )
     _check_mode(spec, "file_mode", spec.file_mode, _FILE)
     _check_mode(spec, "directory_mode", spec.directory_mode, _DIRECTORY)

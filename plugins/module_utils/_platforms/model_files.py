@@ -8,13 +8,17 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import Platform, Target
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import LookStarter, Target
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
+
+# Where a path may end inside the words of a command: a script for a shell is one word.
+_END_OF_PATH = re.compile(r"""[\s"'=,:;|&()<>]+""")
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,12 @@ class ModelFiles(Protocol):
     """What the operation on model files may ask. Every method may raise ``GpuopsError``; none changes anything."""
 
     @property
-    def platform(self) -> Platform:
-        """Return the platform that starts looks."""
+    def platform(self) -> LookStarter:
+        """Return what starts looks."""
+
+    @property
+    def answers_only(self) -> bool:
+        """Say whether looks leave no report here: how they end is all that they tell, which answers one question."""
 
     def target(self) -> Target:
         """Return where this points (no request)."""
@@ -50,3 +58,12 @@ class ModelFiles(Protocol):
 
     def rehearse(self, look: Look) -> list[Finding]:
         """Let the platform try the pod of a look, without making it: why it would be refused."""
+
+
+def paths_named(words: Iterable[str], mount_path: str, above: str = "") -> Iterator[str]:
+    """Yield what the words of a command name below a mount, as paths below the claim's root, of which ``above`` is
+    mounted there (pure)."""
+    place = mount_path.rstrip("/")
+    for part in (part for word in words for part in _END_OF_PATH.split(word)):
+        if f"{part}/".startswith(f"{place}/"):
+            yield "/".join(name for name in (*above.split("/"), *part[len(place) :].split("/")) if name)

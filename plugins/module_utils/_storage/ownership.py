@@ -12,7 +12,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.program import program
-from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import OWNED, Task
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import NO_MANIFEST, OWNED, Task
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.small_image import SCRIPT
 
 # What a file and a directory of a model need: its owner reads and writes, its group reads, others do not write.
@@ -24,7 +24,8 @@ class OwnershipSpec:
     """What is wanted of the files of a claim.
 
     ``mount_path`` is where workloads mount it, ``paths`` lie below the claim's root (empty: the root itself); ``uid``,
-    ``gid`` and ``groups`` are the serving identity; ``ensure`` is ``owned`` or ``readable``.
+    ``gid`` and ``groups`` are the serving identity; ``ensure`` is ``owned`` or ``readable``; ``manifest`` is what is
+    remembered of the files (``none``, ``sizes``, ``hashes``).
     """
 
     claim: str
@@ -37,6 +38,7 @@ class OwnershipSpec:
     file_mode: str = DEFAULT_MODE
     directory_mode: str = DEFAULT_MODE
     take_over_from: tuple[int, ...] = ()
+    manifest: str = NO_MANIFEST
 
     @property
     def identity(self) -> str:
@@ -59,6 +61,7 @@ class OwnershipSpec:
             take_over_from=self.take_over_from,
             seconds=seconds,
             report=report,
+            manifest=self.manifest,
         )
 
 
@@ -69,4 +72,5 @@ def command_of(task: Task) -> tuple[str, ...]:
     plain = (task.mode, str(task.uid), str(task.gid), task.ensure, task.base, task.report, *task.paths)
     has_own_modes = (task.file_mode, task.directory_mode) != (DEFAULT_MODE, DEFAULT_MODE)
     asks_much = "" if not (has_own_modes or task.take_over_from) else "yes"
-    return ("/bin/sh", "-c", SCRIPT, "sh", program(), text, asks_much, *plain)
+    judge = "yes" if task.judge else ""
+    return ("/bin/sh", "-c", SCRIPT, "sh", program(), text, asks_much, judge, *plain)

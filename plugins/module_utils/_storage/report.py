@@ -18,6 +18,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights i
 FAULTS = ("owner", "group", "mode")
 # Counts of what the serving identity cannot read.
 UNREADABLE = ("unreadable", "unsearchable", "unlisted")
+# How files can differ from what was remembered of them.
+DIFFERENCES = ("added", "removed", "changed")
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class WalkReport:
 
     ``found`` counts what its first pass saw, ``left`` what was still wrong at the end, ``done`` what it did and what
     failed; ``examples`` has some paths for each count. ``new_files_as`` is whose a new file is, where owners could not
-    be changed. ``reduced``: the image has no Python, so less was seen.
+    be changed. ``manifest`` counts what was found of manifests, and done with them. ``reduced``: the image has no
+    Python, so less was seen.
     """
 
     mode: str
@@ -39,6 +42,7 @@ class WalkReport:
     passes: int = 1
     seconds: float = 0.0
     new_files_as: tuple[int, ...] = ()
+    manifest: Mapping[str, int] = field(default_factory=dict)
     reduced: bool = False
 
     @classmethod
@@ -55,6 +59,7 @@ class WalkReport:
             passes=int(content.get("passes") or 1),
             seconds=float(content.get("seconds") or 0.0),
             new_files_as=tuple(content.get("new_files_as") or ()),
+            manifest=_counts(content.get("manifest")),
             reduced=bool(content.get("reduced")),
         )
 
@@ -102,7 +107,7 @@ class WalkReport:
                 "read_only": self.volume.get("read_only") if self.mode == REPAIR else None,
                 "free_bytes": self.volume.get("free_bytes"),
             },
-            "examples": {what: list(paths) for what, paths in self.examples.items()},
+            "examples": {what: list(paths) for what, paths in self.examples.items() if what not in DIFFERENCES},
             "passes": self.passes,
             "seconds": self.seconds,
             "reduced": self.reduced,

@@ -18,6 +18,10 @@ from typing import Any
 
 LOOK, REPAIR, PROVE = "look", "repair", "prove"
 OWNED, READABLE = "owned", "readable"
+# What is remembered of files, beside them: nothing, how large they are, or also a hash of what is in them.
+NO_MANIFEST, SIZES, HASHES = "none", "sizes", "hashes"
+# Where it is remembered, at the top of each given folder. Names that begin so are no part of a model.
+MANIFEST_NAME = ".gpuops-manifest.json"
 
 _BITS = {"u": 0o700, "g": 0o070, "o": 0o007, "a": 0o777}
 _RIGHTS = {"r": 0o444, "w": 0o222, "x": 0o111}
@@ -29,7 +33,7 @@ _CLAUSE = re.compile(r"([ugoa]+)([-+=])([rwxXs]*)")
 class Task:
     """What is asked for. ``paths`` lie below ``base``, the place of the volume; ``groups`` are all groups of the
     serving identity; ``seconds`` is the time after which it stops by itself; ``judge`` makes the exit status the
-    answer, ``report`` is a file that takes the report too.
+    answer, ``report`` is a file that takes the report too; ``manifest`` is what is remembered of files.
     """
 
     mode: str
@@ -46,6 +50,7 @@ class Task:
     lanes: int = 0
     judge: bool = False
     report: str = ""
+    manifest: str = NO_MANIFEST
 
     @classmethod
     def read(cls, text: str) -> Task:
@@ -55,6 +60,8 @@ class Task:
         task = cls(**given)
         if task.mode not in (LOOK, REPAIR, PROVE) or task.ensure not in (OWNED, READABLE):
             raise ValueError(f"unknown mode {task.mode!r} or ensure {task.ensure!r}")
+        if task.manifest not in (NO_MANIFEST, SIZES, HASHES):
+            raise ValueError(f"unknown manifest {task.manifest!r}")
         for path in task.paths:
             if path and {".", "..", ""} & set(path.split("/")):
                 raise ValueError(f"the path {path!r} is not a plain path below the volume")

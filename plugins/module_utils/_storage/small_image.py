@@ -16,8 +16,10 @@ from __future__ import annotations
 # Exit statuses and the report's words are those of the walker.
 SCRIPT = r"""
 if command -v python3 >/dev/null 2>&1; then exec python3 -I -S -B -c "$1" "$2"; fi
-asks_much=$3 mode=$4 uid=$5 gid=$6 ensure=$7 base=$8 report=$9
-shift 9
+asks_much=$3 judge=$4
+shift 4
+mode=$1 uid=$2 gid=$3 ensure=$4 base=$5 report=$6
+shift 6
 export uid gid
 if [ -n "$asks_much" ]; then
   echo '{"error": "the image has no python3, and without it only the default modes and files of root are known"}' >&2
@@ -48,7 +50,7 @@ enter() {
   cd "$base" && cd -P "$1" 2>/dev/null && [ "`pwd -P`" = "$place" ]
 }
 settle() {
-  find "$@" -prune \( -type d -o -type f -links 1 \) \( -user 0 -o -user $uid \) \
+  find "$@" -prune \( -type d -o \( -type f -o -type l \) -links 1 \) \( -user 0 -o -user $uid \) \
     \( ! -user $uid -o ! -group $gid \) -exec chown -h "$uid:$gid" {} +
   find "$@" -prune -type f -links 1 -user $uid \( ! -perm -0640 -o -perm -0002 \) -exec chmod u+rw,g+r,o-w {} +
   find "$@" -prune -type d -user $uid \( ! -perm -0750 -o -perm -0002 \) -exec chmod u+rwx,g+rx,o-w {} +
@@ -88,9 +90,11 @@ if [ "$mode" = repair ] && [ "$ensure" = owned ]; then
     changed=`expr $found_owner - $owner + $found_group - $group + $found_mode - $wrong`
   fi
   left="\"owner\":$owner,\"group\":$group,\"mode\":$wrong"
+  amiss=`expr $owner + $group + $wrong`
   owner=$found_owner group=$found_group wrong=$found_mode files=$found_files directories=$found_directories
 else
   left="\"owner\":$owner,\"group\":$group,\"mode\":$wrong"
+  amiss=`expr $owner + $group + $wrong + $unreadable + $unlisted`
 fi
 [ "$mode" = prove ] && left=
 found="\"files\":$files,\"directories\":$directories,\"owner\":$owner,\"group\":$group,\"mode\":$wrong"
@@ -99,4 +103,5 @@ text="{\"mode\":\"$mode\",\"finished\":true,\"passes\":1,\"reduced\":true,\"foun
 text="$text,\"done\":{\"changed\":$changed},\"volume\":{},\"examples\":{}}"
 echo "$text"
 if [ -n "$report" ]; then echo "$text" >"$report"; fi
+if [ -n "$judge" ] && [ "`expr $amiss + $missing`" != 0 ]; then exit 1; fi
 """

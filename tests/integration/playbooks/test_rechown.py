@@ -8,64 +8,24 @@ The jobs run here without the pods' users, so what is proved as the serving user
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.cluster import CLAIM, ClusterHandle
+from support.model_plays import BASELINE, NAME, ModelPlays, handed_on, on
 from support.modules import run_module
 from support.playbook import Playbooks, PlayResult
-from support.sandbox import PROJECT, SandboxHandle
+from support.sandbox import PROJECT, TRAININGS, SandboxHandle
 from support.walks import GID, UID, make_file, make_folder, need_root, state
 
-BASELINE = "my-project-baseline"
 STRANGER = 1000
-NAME = "my-llm-inference"
-
-
-class Rechown:
-    """The playbook on one workload whose claim is a folder of this machine."""
-
-    def __init__(self, playbooks: Playbooks, folder: Path) -> None:
-        self.folder = folder / "volume"
-        self.model = make_folder(self.folder / "model", 0o755, 0, 0)
-        self._playbooks = playbooks
-        self._inventory = folder / "inventory.json"
-
-    def play(self, variables: dict[str, Any], *arguments: str, **environment: str) -> PlayResult:
-        """Run the playbook; ``variables`` are the workload's, beside those of its files."""
-        given = {
-            "gpuops_image": "registry.example.com/vllm-openai:v0.33.0",
-            "gpuops_model_path": str(self.model),
-            "gpuops_claim": CLAIM,
-            "gpuops_claim_path": str(self.folder),
-            **variables,
-        }
-        kept = {name: value for name, value in given.items() if value is not None}
-        group = {"hosts": {NAME: {}}, "vars": kept}
-        self._inventory.write_text(json.dumps({"vllm_workloads": group}), encoding="utf-8")
-        environment = {"ANSIBLE_SHOW_CUSTOM_STATS": "True", **environment}
-        return self._playbooks.run_playbook(
-            "gpuops.inference.rechown", *arguments, inventory=str(self._inventory), environment=environment
-        )
 
 
 @pytest.fixture
-def rechown(playbooks: Playbooks, tmp_path: Path) -> Rechown:
+def rechown(playbooks: Playbooks, tmp_path: Path) -> ModelPlays:
     """The playbook, and the empty folder of a model as root makes it."""
     need_root()
-    return Rechown(playbooks, tmp_path)
-
-
-def on(cluster: ClusterHandle) -> dict[str, Any]:
-    """Return where the workload is, in the words of an inventory."""
-    connection = cluster.connection_in(BASELINE)
-    return {
-        "gpuops_platform": "kubernetes",
-        "gpuops_namespace": BASELINE,
-        "gpuops_kubeconfig": connection["kubeconfig"],
-    }
+    return ModelPlays(playbooks, tmp_path, "rechown")
 
 
 def shown(result: PlayResult) -> list[str]:
@@ -76,11 +36,9 @@ def shown(result: PlayResult) -> list[str]:
 
 def verdict(result: PlayResult) -> str:
     """Return what the next job of a workflow gets."""
-    line = next(line for line in result.stdout.splitlines() if line.strip().startswith("RUN: "))
-    workloads = json.loads(line.strip().removeprefix("RUN: "))["gpuops_inference"]["workloads"]
-    assert list(workloads) == [NAME]
-    assert list(workloads[NAME]) == ["verdict"]
-    return str(workloads[NAME]["verdict"])
+    told = handed_on(result)
+    assert list(told) == ["verdict"]
+    return str(told["verdict"])
 
 
 def owners(folder: Path) -> set[tuple[int, int]]:
@@ -88,7 +46,7 @@ def owners(folder: Path) -> set[tuple[int, int]]:
 
 
 def test_check_mode_reports_a_repair_repairs_and_a_second_run_changes_nothing(
-    cluster: ClusterHandle, rechown: Rechown
+    cluster: ClusterHandle, rechown: ModelPlays
 ) -> None:
     make_file(rechown.model / "weights", 0o600, 0, 0)
     before = state(rechown.folder)
@@ -107,6 +65,7 @@ def test_check_mode_reports_a_repair_repairs_and_a_second_run_changes_nothing(
     assert "paths: model" in shown(repaired)
     assert "changed: owner 2, group 2, mode 1" in shown(repaired)
     assert "still wrong: nothing" in shown(repaired)
+    assert "since the last run: remembered from now on" in shown(repaired)
     assert "read as the serving user: 1 of 1 files, 1 of 1 folders" in shown(repaired)
 
     before = state(rechown.folder)
@@ -114,10 +73,17 @@ def test_check_mode_reports_a_repair_repairs_and_a_second_run_changes_nothing(
     assert (again.changed, verdict(again)) == (0, "passed")
     assert state(rechown.folder) == before
     assert shown(again)[0] == f"{NAME}: can read everything, nothing changed"
+    assert "since the last run: nothing differs" in shown(again)
+
+    make_file(rechown.model / "more")
+    (rechown.model / "weights").write_text("another revision")
+    renewed = rechown.play(on(cluster)).check()
+    assert (renewed.changed, verdict(renewed)) == (1, "passed")
+    assert "since the last run: added 1, removed 0, changed 1" in shown(renewed)
 
 
 def test_files_of_somebody_else_are_taken_only_where_the_inventory_says_so(
-    cluster: ClusterHandle, rechown: Rechown
+    cluster: ClusterHandle, rechown: ModelPlays
 ) -> None:
     theirs = make_file(rechown.model / "weights", 0o644, STRANGER, STRANGER)
     beside = make_file(rechown.folder / "data", 0o600, 0, 0)
@@ -130,7 +96,7 @@ def test_files_of_somebody_else_are_taken_only_where_the_inventory_says_so(
     assert (beside.stat().st_uid, beside.stat().st_mode & 0o777) == (0, 0o600)
 
 
-def test_the_paths_and_the_identity_are_those_of_the_inventory(cluster: ClusterHandle, rechown: Rechown) -> None:
+def test_the_paths_and_the_identity_are_those_of_the_inventory(cluster: ClusterHandle, rechown: ModelPlays) -> None:
     other = make_folder(rechown.folder / "other", 0o755, 0, 0)
     variables = {
         "gpuops_claim": None,
@@ -146,7 +112,9 @@ def test_the_paths_and_the_identity_are_those_of_the_inventory(cluster: ClusterH
     assert owners(rechown.model) == {(0, 0)}
 
 
-def test_files_that_are_served_are_changed_only_where_that_is_allowed(cluster: ClusterHandle, rechown: Rechown) -> None:
+def test_files_that_are_served_are_changed_only_where_that_is_allowed(
+    cluster: ClusterHandle, rechown: ModelPlays
+) -> None:
     weights = make_file(rechown.model / "weights", 0o644, 0, 0)
     model, volume = {"path": str(rechown.model)}, {"claim": CLAIM, "path": str(rechown.folder)}
     options = cluster.workload(NAME, pods=1, model=model, volumes=[volume])
@@ -159,13 +127,34 @@ def test_files_that_are_served_are_changed_only_where_that_is_allowed(cluster: C
     assert weights.stat().st_uid == UID
 
 
-def test_a_workload_without_a_claim_has_nothing_to_see_to(cluster: ClusterHandle, rechown: Rechown) -> None:
+def test_files_that_were_changed_under_a_workload_are_an_error_until_they_are_taken(
+    cluster: ClusterHandle, rechown: ModelPlays
+) -> None:
+    weights = make_file(rechown.model / "weights", 0o644, 0, 0)
+    rechown.play(on(cluster)).check()
+    model, volume = {"path": str(rechown.model)}, {"claim": CLAIM, "path": str(rechown.folder)}
+    options = cluster.workload(NAME, pods=1, model=model, volumes=[volume])
+    assert run_module("vllm_workload", {**options, **cluster.connection_in(BASELINE)})["rc"] == 0
+    assert verdict(rechown.play(on(cluster)).check()) == "passed"
+    weights.write_text("another revision")
+    before = state(rechown.folder)
+    told = rechown.play(on(cluster))
+    assert (told.rc, verdict(told), state(rechown.folder)) == (2, "failed", before)
+    assert f"error: {NAME} serves from there now, and since their manifest was written, files are " in "".join(
+        shown(told)
+    )
+    assert "since the last run: added 0, removed 0, changed 1" in shown(told)
+    rechown.play(on(cluster), "-e", "gpuops_ownership_allow_serving=true").check()
+    assert verdict(rechown.play(on(cluster)).check()) == "passed"
+
+
+def test_a_workload_without_a_claim_has_nothing_to_see_to(cluster: ClusterHandle, rechown: ModelPlays) -> None:
     result = rechown.play({**on(cluster), "gpuops_claim": None}).check()
     assert result.changed == 0
     assert shown(result) == [f"{NAME}: has no claim, so there are no files to see to"]
 
 
-def test_wrong_input_ends_with_one_message_and_changes_nothing(cluster: ClusterHandle, rechown: Rechown) -> None:
+def test_wrong_input_ends_with_one_message_and_changes_nothing(cluster: ClusterHandle, rechown: ModelPlays) -> None:
     before = state(rechown.folder)
     for variables, told in (
         ({"gpuops_model_path": None}, "missing required arguments: gpuops_model_path"),
@@ -181,7 +170,7 @@ def test_wrong_input_ends_with_one_message_and_changes_nothing(cluster: ClusterH
     assert state(rechown.folder) == before
 
 
-def test_run_ai_without_a_kubeconfig_says_that_nobody_looked(sandbox: SandboxHandle, rechown: Rechown) -> None:
+def test_run_ai_without_a_kubeconfig_is_asked(sandbox: SandboxHandle, rechown: ModelPlays) -> None:
     credentials = {
         "RUNAI_URL": sandbox.description["api_url"],
         "RUNAI_CLIENT_ID": sandbox.description["client_id"],
@@ -189,7 +178,7 @@ def test_run_ai_without_a_kubeconfig_says_that_nobody_looked(sandbox: SandboxHan
         "RUNAI_CA_PATH": sandbox.description["ca_path"],
     }
     result = rechown.play({"gpuops_platform": "runai", "gpuops_project": PROJECT}, **credentials).check()
-    assert (result.changed, verdict(result)) == (0, "unknown")
-    assert shown(result)[0] == f"{NAME}: nobody looked at its files"
-    assert any(line.startswith("warning: nobody looked at the files") for line in shown(result))
-    assert sandbox.writes() == []
+    assert (result.changed, verdict(result)) == (0, "passed")
+    assert shown(result)[0] == f"{NAME}: can read everything, nothing changed"
+    assert sandbox.writes()[0] == f"POST {TRAININGS}"
+    assert sandbox.living() == []

@@ -30,8 +30,10 @@ from scripted_platform import Clock, ScriptedPlatform
 
 # Where the task stands among the words of a command.
 _TASK = 5
-RIGHT = {"mode": "repair", "finished": True, "found": {"files": 2}}
-WRONG = {"mode": "look", "finished": True, "found": {"files": 2, "owner": 2}, "left": {"owner": 2}}
+SAME = {"files": 2, "same": 1}
+DIFFER = {"files": 2, "differs": 1, "changed": 1, "added": 1}
+RIGHT = {"mode": "repair", "finished": True, "found": {"files": 2}, "manifest": SAME}
+WRONG = {**RIGHT, "mode": "look", "found": {"files": 2, "owner": 2}, "left": {"owner": 2}}
 REPAIRED = {**RIGHT, "found": {"files": 2, "owner": 2}, "done": {"changed": 2, "changed owner": 2}, "passes": 2}
 PROVED = {"mode": "prove", "finished": True, "found": {"files": 2}}
 UNREADABLE = {"mode": "prove", "finished": True, "found": {"unreadable": 1}}
@@ -43,6 +45,7 @@ class ScriptedFiles:
 
     def __init__(self, platform: ScriptedPlatform, seen: dict[str, Any], proof: dict[str, Any]) -> None:
         self.platform = platform
+        self.answers_only = False
         self.reading: list[Reader] = []
         self.refuses: Callable[[Look], list[Finding]] = lambda look: []
         ended = LookStatus(WorkloadStatus("running"), True, 0, json.dumps(proof), json.dumps(seen))
@@ -90,6 +93,68 @@ def test_what_is_right_is_no_change() -> None:
     assert (result["changed"], result["findings"], modes(files)) == (False, [], ["repair"])
     assert result["proof"]["readable"] is True
     assert "diff" not in result
+
+
+def test_a_manifest_that_is_written_is_a_change() -> None:
+    result = run(make({**RIGHT, "manifest": {"files": 2, "absent": 1, "written": 1}}))
+    assert (result["changed"], result["findings"], result["manifest"]["state"]) == (True, [], "written")
+    assert result["ownership"]["changed"]["entries"] == 0
+    assert (result["diff"]["before"].splitlines()[-1], result["diff"]["after"].splitlines()[-1]) == (
+        "manifest: absent 1",
+        "manifest: of 2 files",
+    )
+
+
+def test_a_manifest_is_not_asked_for_where_nobody_wants_it() -> None:
+    files = make({**RIGHT, "manifest": {}})
+    result = run(files, manifest="none")
+    assert (result["manifest"], result["findings"]) == (None, [])
+    tasks = [json.loads(words[_TASK]) for look, _started in files.platform.looks for words in (look.as_root,)]
+    assert [task["manifest"] for task in tasks] == ["none"]
+
+
+def test_files_that_differ_where_nobody_serves_are_told_and_remembered() -> None:
+    renewed = run(make({**RIGHT, "manifest": {**DIFFER, "written": 1}}))
+    assert (renewed["changed"], renewed["manifest"]["state"], "failed" in renewed) == (True, "renewed", False)
+    assert causes(renewed) == ["model_files_changed"]
+    assert "added 1, removed 0, changed 1; it is renewed" in renewed["findings"][0]["evidence"]
+    checked = run(make({**RIGHT, "mode": "look", "manifest": DIFFER}), check_mode=True, looks_in_check_mode=True)
+    assert (checked["changed"], checked["manifest"]["state"], "failed" in checked) == (True, "differs", False)
+    assert "files added 1, removed 0, changed 1" in checked["diff"]["before"]
+
+
+def test_files_that_differ_under_a_workload_that_serves_are_an_error() -> None:
+    files = make({**RIGHT, "mode": "look", "manifest": DIFFER})
+    files.reading = [Reader("my-llm", ("model",))]
+    result = run(files)
+    assert (result["failed"], result["changed"], causes(result)) == (True, False, ["served_files_changed"])
+    assert result["manifest"]["state"] == "differs"
+    allowed = make({**RIGHT, "manifest": {**DIFFER, "written": 1}})
+    allowed.reading = files.reading
+    taken = run(allowed, allow_serving=True)
+    assert (taken["changed"], causes(taken), "failed" in taken) == (True, ["model_files_changed"], False)
+
+
+def test_without_root_nothing_is_known_of_the_manifest() -> None:
+    files = make()
+    files.refuses = lambda look: [DENIED] if look.as_root else []
+    result = run(files)
+    assert (result["manifest"]["state"], result["changed"]) == ("unknown", False)
+    assert causes(result) == ["root_not_allowed", "manifest_unknown"]
+
+
+def test_files_that_are_served_are_not_looked_at_where_nobody_wants_it() -> None:
+    files = make()
+    files.reading = [Reader("my-llm", ("model/sub",))]
+    files.check = mock.Mock(return_value=[])
+    result = run(files, look_at_served=False)
+    assert (result["changed"], result["looks"], causes(result)) == (False, 0, ["not_looked_at"])
+    assert (result["not_looked_at"], result["serving"]) == (["the files of models"], ["my-llm"])
+    assert (result["ownership"], result["proof"], result["manifest"]["state"]) == (None, None, "unknown")
+    assert files.platform.looks == [] and not files.check.called
+    assert run(files, look_at_served=False, paths=["model", "other"])["looks"] == 1, "the other is not served"
+    files.reading = []
+    assert run(files, look_at_served=False)["looks"] == 1
 
 
 def test_a_repair_is_a_change_with_its_difference() -> None:
@@ -145,14 +210,6 @@ def test_other_refusals_stop_before_anything_is_started() -> None:
     files.refuses = lambda look: [Finding(ERROR, "quota_exceeded", "quota is exceeded", "", "pod")]
     result = run(files)
     assert (result["failed"], causes(result), modes(files)) == (True, ["quota_exceeded"], [])
-
-
-def test_a_platform_without_jobs_says_that_nobody_looked() -> None:
-    files = make()
-    files.platform.carry_out = None
-    result = run(files)
-    assert (result["changed"], causes(result), result["proof"]) == (False, ["no_looks"], None)
-    assert "failed" not in result
 
 
 def test_a_job_that_fails_is_a_failure() -> None:

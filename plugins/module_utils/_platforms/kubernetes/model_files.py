@@ -8,7 +8,6 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -35,16 +34,13 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     WORKLOAD_LABEL,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.model_files import Reader
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.model_files import Reader, paths_named
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import mapping, mappings
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import INFO, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 Object = Mapping[str, Any]
-
-# Where a path may end inside the words of a command: a script for a shell is one word.
-_END_OF_PATH = re.compile(r"""[\s"'=,:;|&()<>]+""")
 
 
 class KubernetesModelFiles:
@@ -61,6 +57,11 @@ class KubernetesModelFiles:
     def platform(self) -> KubernetesPlatform:
         """Return the platform that starts looks."""
         return self._platform
+
+    @property
+    def answers_only(self) -> bool:
+        """Say that looks leave reports."""
+        return False
 
     def target(self) -> Target:
         """Return where this points."""
@@ -125,9 +126,5 @@ def _mounts(claim: str, pod: Object) -> Iterator[tuple[Object, Object]]:
 
 def _paths(container: Object, mount: Object) -> Iterator[str]:
     """Yield what a container's command names below a mount, as paths below the claim's root."""
-    place = str(mount.get("mountPath") or "").rstrip("/")
-    above = str(mount.get("subPath") or "").strip("/")
     words = [*(container.get("command") or ()), *(container.get("args") or ())]
-    for part in (part for word in words for part in _END_OF_PATH.split(str(word))):
-        if f"{part}/".startswith(f"{place}/"):
-            yield "/".join(name for name in (above, *part[len(place) :].split("/")) if name)
+    yield from paths_named(map(str, words), str(mount.get("mountPath") or ""), str(mount.get("subPath") or ""))

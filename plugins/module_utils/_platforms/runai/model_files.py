@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The gpuops.inference authors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The model files of one project, in the cluster that runs it, where the user gave a way there.
+"""The model files of one project: in the cluster that runs it, where the user gave a way there, else by trainings.
 
 For internal use of this collection only: may change without notice.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import Platform, Target
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import LookStarter, Target
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.model_files import (
     KubernetesModelFiles,
@@ -27,6 +27,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.expectation import verify_cluster
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.place import Place
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.project_workloads import (
+    ProjectWorkloads,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.training_looks import TrainingLooks
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.trainings import Trainings
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
@@ -34,7 +39,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.host imp
 
 class RunaiModelFiles:
     """The model files of one project. Jobs run in the cluster itself, in the project's namespace; without a way there
-    none run, and its platform says so."""
+    they are trainings, which tell nothing but yes or no."""
 
     def __init__(self, connection: Connection, host: Host) -> None:
         if connection.runai is None:
@@ -44,13 +49,20 @@ class RunaiModelFiles:
         place = Place(client, connection.project or "")
         verify_cluster(connection, place, None)
         self._runai = RunaiPlatform(connection, host, retry, client)
+        self._workloads = ProjectWorkloads(client, connection.project or "")
+        self._trainings = TrainingLooks(client, Trainings(client, place, retry), self._workloads, retry, host)
         self._obstacle: Finding | None = None
         self._inside = self._found_inside(connection, host, place)
 
     @property
-    def platform(self) -> Platform:
-        """Return the platform that starts looks."""
-        return self._runai if self._inside is None else self._inside.platform
+    def platform(self) -> LookStarter:
+        """Return what starts looks."""
+        return self._trainings if self._inside is None else self._inside.platform
+
+    @property
+    def answers_only(self) -> bool:
+        """Say whether looks are trainings."""
+        return self._inside is None
 
     def target(self) -> Target:
         """Return where this points."""
@@ -63,11 +75,11 @@ class RunaiModelFiles:
         return [] if self._obstacle is None else [self._obstacle]
 
     def readers(self, claim: str) -> Sequence[Reader]:
-        """Return the workloads that serve from a claim now, as far as the cluster shows them."""
-        return () if self._inside is None else self._inside.readers(claim)
+        """Return the workloads that serve from a claim now, as far as the cluster shows them, or the API."""
+        return self._workloads.readers(claim) if self._inside is None else self._inside.readers(claim)
 
     def rehearse(self, look: Look) -> list[Finding]:
-        """Let the cluster try the pod of a look."""
+        """Let the cluster try the pod of a look; the API has no dry run."""
         return [] if self._inside is None else self._inside.rehearse(look)
 
     def _found_inside(self, connection: Connection, host: Host, place: Place) -> KubernetesModelFiles | None:
