@@ -29,7 +29,7 @@ LOOK_SECONDS = 2.0
 FIELD_MANAGER = "gpuops.inference"
 PLATFORM = "ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes"
 _RESOURCE = re.compile(
-    r"/api(?:s/[^/]+)?/[^/]+/(?:namespaces/[^/]+/)?(?P<plural>[a-z]+)(?:/[^/]+(?P<below>/[a-z]+)?)?$"
+    r"/api(?:s/[^/]+)?/[^/]+/(?:namespaces/[^/]+/)?(?P<plural>[a-z-]+)(?:/[^/]+(?P<below>/[a-z]+)?)?$"
 )
 _SERVICES = f"/api/v1/namespaces/{NAMESPACE}/services"
 _WORKLOADS = f"{LEADERWORKERSETS}/namespaces/{NAMESPACE}/leaderworkersets"

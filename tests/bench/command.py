@@ -21,6 +21,7 @@ from pathlib import Path
 import ansible
 from bench import (
     deployment,
+    fabric,
     imports,
     kubernetes_many,
     kubernetes_news,
@@ -97,6 +98,7 @@ class Bench:
             ),
             "kubernetes-news": lambda: kubernetes_news.measure(self._stage, self._cluster, self._items),
             "kubernetes-scale": lambda: kubernetes_scale.measure(self._stage, self._cluster, SCALE * self._items),
+            "fabric": lambda: fabric.measure(self._stage.folder / "fabric", self._stage.checkout),
             "ownership": self._ownership,
         }
 
@@ -147,7 +149,10 @@ def _modules() -> list[str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tests/bench", description=__doc__)
-    groups = ("requests", "deployment", "polling", "failures", "many", "imports", *KUBERNETES_GROUPS, "ownership")
+    groups = (
+        *("requests", "deployment", "polling", "failures", "many", "imports", *KUBERNETES_GROUPS),
+        *("fabric", "ownership"),
+    )
     parser.add_argument("--only", nargs="+", choices=groups, metavar="GROUP", help=f"of: {', '.join(groups)}")
     parser.add_argument("--items", type=int, default=ITEMS, help="workloads without a change (default %(default)s)")
     parser.add_argument(

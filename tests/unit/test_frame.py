@@ -39,7 +39,7 @@ PURE = {"_results", "_workload", "_fabric", "_diagnosis"}
 # What the rest of the collection may know of the platforms: the interface, its plain values, and the choice of one.
 PLATFORM_INTERFACE = {
     *("_platforms.base", "_platforms.connection", "_platforms.looks", "_platforms.preflight", "_platforms.select"),
-    *("_platforms.model_files", "_platforms.volumes"),
+    *("_platforms.fabric", "_platforms.model_files", "_platforms.volumes"),
 }
 
 # Lower layers may take plain values from the interface, but never choose a platform.
@@ -47,7 +47,8 @@ PLATFORM_VALUES = PLATFORM_INTERFACE - {"_platforms.select"}
 
 # Run:ai's pods run in a Kubernetes cluster: what looks into it uses what that platform has.
 LOOKS_INTO_KUBERNETES = {
-    f"runai/{name}.py" for name in ("cluster_pods", "cluster_preflight", "cluster_view", "model_files", "volumes")
+    f"runai/{name}.py"
+    for name in ("cluster_pods", "cluster_preflight", "cluster_view", "fabric_evidence", "model_files", "volumes")
 }
 
 LONGEST_FILE = 500

@@ -32,6 +32,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.redactio
 
 # What Ansible itself shows of an option with no_log.
 _HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+# The options that hold environment variables by name.
+_VARIABLES = ("env", "variables")
 
 Operation = Callable[[dict[str, Any], Host], dict[str, Any]]
 
@@ -86,16 +88,18 @@ def _learn_secret_looking_values(params: Mapping[str, Any], redactor: Redactor) 
     redactor.learn_guesses(*_guesses(params))
 
 
-def _secret_looking(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the variables of the option ``env`` whose name looks secret and whose value is given in the clear."""
-    env = params.get("env")
+def _secret_looking(params: Mapping[str, Any], option: str) -> dict[str, Any]:
+    """Return the variables of an option such as ``env`` whose name looks secret and whose value is given in the
+    clear."""
+    env = params.get(option)
     if not isinstance(env, dict):
         return {}
     return {name: value for name, value in env.items() if looks_secret(name) and not isinstance(value, dict)}
 
 
 def _guesses(params: Mapping[str, Any]) -> list[str]:
-    """Return the values that are probably secret: of secret-looking variables in ``env`` and in the fabric."""
+    """Return the values that are probably secret: of secret-looking variables, in the options for them and in the
+    fabric."""
     fabric = params.get("fabric")
     variables = fabric.get("variables") if isinstance(fabric, dict) else None
     given = [
@@ -103,7 +107,8 @@ def _guesses(params: Mapping[str, Any]) -> list[str]:
         for variable in (variables if isinstance(variables, list) else [])
         if isinstance(variable, dict) and looks_secret(str(variable.get("name")))
     ]
-    return [str(value) for value in (*given, *_secret_looking(params).values()) if value is not None]
+    clear = [value for option in _VARIABLES for value in _secret_looking(params, option).values()]
+    return [str(value) for value in (*given, *clear) if value is not None]
 
 
 def _censored(params: Mapping[str, Any], argument_spec: ArgumentSpec, redactor: Redactor) -> dict[str, Any]:
@@ -115,7 +120,8 @@ def _censored(params: Mapping[str, Any], argument_spec: ArgumentSpec, redactor: 
     if kubeconfig_is_content(params.get("kubeconfig")):
         # Only a path is shown: in a content nobody knows all that is secret.
         censored["kubeconfig"] = _HIDDEN
-    secret_looking = _secret_looking(params)
-    if secret_looking:
-        censored["env"] = {**censored["env"], **dict.fromkeys(secret_looking, MASK)}
+    for holder in _VARIABLES:
+        secret_looking = _secret_looking(params, holder)
+        if secret_looking:
+            censored[holder] = {**censored[holder], **dict.fromkeys(secret_looking, MASK)}
     return censored

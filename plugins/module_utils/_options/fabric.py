@@ -58,16 +58,18 @@ def read_fabric(fabric: Mapping[str, Any] | None) -> FabricDecision | None:
             FabricVariable(variable["name"], variable["value"], variable["reason"], variable["source"])
             for variable in fabric["variables"]
         ),
-        resources={name: _read_count(name, count) for name, count in fabric["resources"].items()},
+        resources=read_counts(fabric["resources"], "fabric.resources"),
         annotations=read_texts(fabric["annotations"], "fabric.annotations"),
     )
 
 
-def _read_count(name: str, count: Any) -> int:
-    """Return how many of an extended resource each pod needs."""
+def read_counts(resources: Mapping[str, Any], option: str) -> dict[str, int]:
+    """Return how many of each extended resource a pod needs. Raises ``OptionError`` for a count that is none."""
+    return {name: _read_count(count, f"{option}.{name}") for name, count in resources.items()}
+
+
+def _read_count(count: Any, option: str) -> int:
     try:
         return int(str(count))
     except ValueError:
-        raise OptionError.of(
-            f"fabric.resources.{name}", f"{count!r} is not a count.", "Give a whole number of at least 1."
-        ) from None
+        raise OptionError.of(option, f"{count!r} is not a count.", "Give a whole number of at least 1.") from None

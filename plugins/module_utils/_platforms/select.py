@@ -10,12 +10,17 @@ from __future__ import annotations
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import Platform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.fabric import FabricView
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.fabric_evidence import (
+    KubernetesFabric,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.model_files import (
     KubernetesModelFiles,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.platform import KubernetesPlatform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.volumes import KubernetesVolumes
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.model_files import ModelFiles
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.fabric_evidence import RunaiFabric
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.model_files import RunaiModelFiles
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.volumes import RunaiVolumes
@@ -42,3 +47,10 @@ def make_model_files(connection: Connection, host: Host) -> ModelFiles:
     if connection.platform == "runai":
         return RunaiModelFiles(connection, host)
     return KubernetesModelFiles(connection, host)
+
+
+def make_fabric_view(connection: Connection, host: Host) -> FabricView:
+    """Return the fabric of the platform that ``connection`` names. Raises ``OptionError`` likewise."""
+    if connection.platform == "runai":
+        return RunaiFabric(connection, host)
+    return KubernetesFabric(connection, host)

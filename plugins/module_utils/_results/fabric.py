@@ -45,10 +45,21 @@ class FabricDecision:
     @property
     def asked(self) -> dict[str, Any]:
         """Return what the user asked: ``inputs`` (the mode and the user's own variables) of a judged fabric, the whole
-        value where it is the user's own word (``stated``) or where no inputs led to it."""
-        if self.confidence == "stated" or not self.inputs:
-            return self.as_dict()
-        return dict(self.inputs)
+        value where it is the user's own word (``stated``) or where no inputs led to it. A word that is among the inputs
+        (``expect``) led to a judgement like any other."""
+        return dict(self.inputs) if self.is_judged else self.as_dict()
+
+    @property
+    def is_judged(self) -> bool:
+        """Say whether it was judged by evidence and by what the user asked, and not written by hand."""
+        return bool(self.inputs) and (self.confidence != "stated" or "expect" in self.inputs)
+
+    @property
+    def own_choice(self) -> frozenset[str]:
+        """Return the names of the variables that were chosen for the user: those of a judged fabric which he did not
+        set himself."""
+        of_user = self.inputs.get("variables") or {}
+        return frozenset(item.name for item in self.variables if self.is_judged and item.name not in of_user)
 
     def does_the_same(self, other: FabricDecision) -> bool:
         """Say whether two decisions lead to the same pods, whatever their reasons."""

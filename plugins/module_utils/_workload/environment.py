@@ -88,7 +88,10 @@ def build_environment(spec: WorkloadSpec, timeouts: Timeouts) -> PodEnvironment:
     variables, decisions = _own(spec, timeouts)
     _add_fabric(spec, variables, decisions)
     findings = _add_user(spec, variables, decisions)
-    texts = {name: variable.value for name, variable in variables.items() if isinstance(variable.value, str)}
+    # What the collection chose comes with its own reason.
+    chosen = spec.fabric.own_choice - set(spec.env) if spec.fabric is not None else frozenset()
+    clear = {name: variable.value for name, variable in variables.items() if isinstance(variable.value, str)}
+    texts = {name: value for name, value in clear.items() if name not in chosen}
     has_device = spec.fabric is not None and bool(spec.fabric.resources)
     findings += advise(texts, set(spec.env), has_device)
     return PodEnvironment(tuple(variables.values()), tuple(decisions.values()), tuple(findings))

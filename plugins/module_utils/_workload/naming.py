@@ -29,25 +29,25 @@ _INJECTED_VARIABLES = {
 }
 
 
-def check_name(name: str) -> None:
-    """Refuse (``OptionError``) a name that cannot name a workload, its Service and its pods."""
+def check_name(name: str, option: str = "name") -> None:
+    """Refuse (``OptionError``) a name that cannot name a workload, its Service and its pods. ``option`` has it."""
     if not _DNS_1035.fullmatch(name):
         raise OptionError.of(
-            "name",
+            option,
             f"{name!r} is not a DNS-1035 label.",
             "Use lower-case letters, digits and hyphens; begin with a letter, end with a letter or digit.",
             "invalid_name",
         )
     if len(name) > LONGEST_NAME:
         raise OptionError.of(
-            "name",
+            option,
             f"{name!r} has {len(name)} characters.",
             f"Use at most {LONGEST_NAME}: pods and revisions add their own endings, and a DNS label holds 63.",
             "invalid_name",
         )
     if name in _INJECTED_VARIABLES:
         raise OptionError.of(
-            "name",
+            option,
             f"A Service named {name!r} makes Kubernetes set {_INJECTED_VARIABLES[name]}=tcp://... in the pods, "
             "which vLLM takes for a port number.",
             "Choose another name.",

@@ -40,7 +40,11 @@ def task(module: str, parameters: dict[str, Any], **keywords: Any) -> dict[str, 
 
 def bare(result: dict[str, Any]) -> dict[str, Any]:
     """Return the parts of a result that both ways have in common."""
-    return {key: value for key, value in result.items() if key not in VARYING and not key.startswith("_ansible")}
+    common = {key: value for key, value in result.items() if key not in VARYING and not key.startswith("_ansible")}
+    if common.get("evidence", {}).get("pods"):
+        # What pods measure differs from run to run: they meet on random ports, at the speed of the moment.
+        del common["evidence"], common["table"]
+    return common
 
 
 def test_module_and_action_agree(place: WorkloadPlace, playbooks: Playbooks) -> None:

@@ -6,22 +6,18 @@
 from __future__ import annotations
 
 import importlib
-import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 from ansible_collections.gpuops.inference.plugins.module_utils._options.arguments import Arguments
+from support.inventories import INVENTORIES
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 ROLES = REPOSITORY / "roles"
 PLAYBOOKS = REPOSITORY / "playbooks"
-INVENTORIES = REPOSITORY / "inventories"
 
 
 def module_arguments(name: str) -> Arguments:
@@ -122,16 +118,3 @@ def options_to_reach(module: str, paths: set[tuple[str, ...]]) -> set[tuple[str,
 def variables_in(text: str) -> set[str]:
     """Return the names of our variables that a text mentions."""
     return set(re.findall(r"\bgpuops_\w+", text)) - {"gpuops_inference"}
-
-
-def inventory_hosts(name: str) -> dict[str, dict[str, Any]]:
-    """Return the variables of the hosts of the group ``vllm_workloads``, as ansible-inventory sees them."""
-    program = Path(sys.executable).with_name("ansible-inventory")
-    command = [str(program), "-i", str(INVENTORIES / name), "--list"]
-    variables = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
-    listing = json.loads(done.stdout)
-    hosts: dict[str, dict[str, Any]] = listing["_meta"]["hostvars"]
-    assert set(listing["vllm_workloads"]["hosts"]) == set(hosts)
-    return hosts

@@ -16,14 +16,13 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     TRAITS as KUBERNETES,
 )
 from role_files import (
-    INVENTORIES,
     INVENTORY_NAMES,
     ROLE_NAMES,
     entry_points,
-    inventory_hosts,
     role_spec,
     variables_in,
 )
+from support.inventories import INVENTORIES, inventory_hosts
 
 HOSTS: dict[str, dict[str, dict[str, Any]]] = {}
 

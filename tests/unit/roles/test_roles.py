@@ -29,15 +29,25 @@ from role_files import (
 
 # What the role leaves to the module's own default or environment variable.
 OMITTED = re.compile(r'^"?\{\{ (gpuops_\w+) \| default\(omit\) \}\}"?$')
-ROLE_VARIABLE = re.compile(r"^\{\{ ((?:vllm_serving|smoke_test|preflight|model_storage)_\w+) \}\}$")
+ROLE_VARIABLE = re.compile(r"^\{\{ ((?:vllm_serving|smoke_test|preflight|model_storage|nccl_fabric)_\w+) \}\}$")
 
 # Variables that are more than one option of a module: the name, and the volumes with their short form.
 COMPOSED = {"gpuops_name", "gpuops_volumes", "gpuops_claim", "gpuops_claim_path", "gpuops_claim_read_only"}
+# Stated by the user, or decided by the role nccl_fabric.
+OF_SERVING = {"gpuops_fabric"}
+# Whether it is asked at all, with which of the two modules, and for how many pods (one where nothing is said).
+OF_FABRIC = {"gpuops_fabric", "gpuops_fabric_evidence", "gpuops_pods"}
 # The paths are the model's where nothing else is said.
 OF_OWNERSHIP = {"gpuops_model_path", "gpuops_ownership_paths"}
 # A check without numbers is one without a workload, so the role states what a workload has that says nothing of them;
 # and it is there to fail, which the module is not.
 OF_PREFLIGHT = {"gpuops_gpus_per_pod", "gpuops_replicas", "gpuops_preflight_fail_on"}
+BESIDES = {
+    "preflight": OF_PREFLIGHT,
+    "model_storage": OF_OWNERSHIP,
+    "nccl_fabric": OF_FABRIC,
+    "vllm_serving": OF_SERVING,
+}
 
 
 def calls(entry_point: str = "*") -> list[Any]:
@@ -52,17 +62,16 @@ def test_every_option_of_the_module_can_be_reached(path: Path, module: str, argu
     assert options_to_reach(module, given) == given
 
 
-@pytest.mark.parametrize(("path", "module", "arguments"), calls())
-def test_a_variable_has_the_type_the_choices_and_the_default_of_its_option(
-    path: Path, module: str, arguments: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("path", TASK_FILES, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+def test_a_variable_has_the_type_the_choices_and_the_default_of_its_option(path: Path) -> None:
     role = path.parts[-3]
     defaults, spec = role_defaults(role), role_spec(role, path.stem)
     compared = set()
-    for option_path, value in leaves(arguments).items():
+    values = [(module, *leaf) for module, arguments in module_calls(path) for leaf in leaves(arguments).items()]
+    for module, option_path, value in values:
         named = ROLE_VARIABLE.match(str(value))
         if named is None:
-            assert (option_path, value) == (("state",), "absent")
+            assert (option_path, value) == (("state",), "absent") or option_path == ("proof",)
             continue
         mapped = OMITTED.match(defaults[named[1]])
         if mapped is None:
@@ -70,8 +79,7 @@ def test_a_variable_has_the_type_the_choices_and_the_default_of_its_option(
         option, variable = module_option(module, option_path), spec[mapped[1]]
         assert described(variable) == described(option), mapped[1]
         compared.add(mapped[1])
-    besides = {"preflight": OF_PREFLIGHT, "model_storage": OF_OWNERSHIP}
-    assert set(spec) - compared <= COMPOSED | besides.get(role, set())
+    assert set(spec) - compared <= COMPOSED | BESIDES.get(role, set())
 
 
 def described(option: dict[str, Any]) -> dict[str, Any]:

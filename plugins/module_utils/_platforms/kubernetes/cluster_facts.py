@@ -83,6 +83,10 @@ class ClusterFacts:
         """Return the namespace's quotas."""
         return self._all(RESOURCE_QUOTAS)
 
+    def objects(self, resource: Resource) -> Answer[list[Object]]:
+        """Return all objects of a kind that not every cluster serves; no content where it is not served."""
+        return self._all(resource)
+
     def machines(self, selector: Mapping[str, str] | None = None) -> Answer[list[Object]]:
         """Return the cluster's machines, or those with all labels of ``selector``."""
         labels = ",".join(f"{name}={value}" for name, value in sorted((selector or {}).items()))

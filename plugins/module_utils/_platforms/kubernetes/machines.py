@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.vocabulary import GPU_RESOURCE
@@ -32,13 +32,14 @@ _COUNT = re.compile(r"(\d+)(|k|M|G|Ki|Mi|Gi)")
 @dataclass(frozen=True)
 class Machine:
     """A machine as the API shows it. ``resources`` are the allocatable counts of whole things (GPUs, RDMA devices);
-    ``is_open`` says that it is ready and takes new pods."""
+    ``is_open`` says that it is ready and takes new pods. ``labels`` are all that it has."""
 
     name: str
     product: str
     resources: Mapping[str, int]
     taints: tuple[Object, ...]
     is_open: bool
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def gpus(self) -> int:
@@ -94,14 +95,16 @@ def in_words(machines: Sequence[Machine]) -> str:
 
 def _machine(node: Object) -> Machine:
     meta, spec, status = mapping(node.get("metadata")), mapping(node.get("spec")), mapping(node.get("status"))
+    labels = mapping(meta.get("labels"))
     conditions = mappings(status.get("conditions"))
     ready = any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
     return Machine(
         name=str(meta.get("name") or ""),
-        product=str(mapping(meta.get("labels")).get(_PRODUCT_LABEL) or "GPU of unknown product"),
+        product=str(labels.get(_PRODUCT_LABEL) or "GPU of unknown product"),
         resources={str(name): count_of(value) for name, value in mapping(status.get("allocatable")).items()},
         taints=tuple(taint for taint in mappings(spec.get("taints")) if taint.get("effect") in _KEEPS_OFF),
         is_open=ready and spec.get("unschedulable") is not True,
+        labels={str(name): str(value) for name, value in labels.items()},
     )
 
 

@@ -20,8 +20,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     Permission,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.resources import (
-    ALL_PODS,
     NAMESPACES,
+    OF_ALL_NAMESPACES,
     RULES_REVIEWS,
     Resource,
 )
@@ -54,7 +54,7 @@ def in_words(rows: Sequence[Permission]) -> list[str]:
     return [
         f"{', '.join(known)} {resource.plural}"
         + (f"/{subresource}" if subresource else "")
-        + (" of all namespaces" if resource is ALL_PODS else "")
+        + (" of all namespaces" if resource in OF_ALL_NAMESPACES else "")
         for (resource, subresource), known in verbs.items()
     ]
 

@@ -20,11 +20,13 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
     EVENTS,
+    FABRIC_KINDS,
     JOBS,
     LEADERWORKERSETS,
     LIMIT_RANGES,
     NAMESPACES,
     NETWORK_POLICIES,
+    NETWORKS,
     NODES,
     PODS,
     PRIORITY_CLASSES,
@@ -98,11 +100,16 @@ PERMISSIONS: tuple[Permission, ...] = (
     *_rows(LIMIT_RANGES, "list", "check the namespace's limits", needed=False),
     *_rows(SERVICE_ACCOUNTS, "get", "check the option service_account", needed=False),
     *_rows(NODES, "get", "say whether the machine of a pod that does not end is lost", needed=False),
-    *_rows(NODES, "list", "check which machines have free GPUs", needed=False),
+    *_rows(NODES, "list", "check which machines have free GPUs, and which fabric they show", needed=False),
     *_rows(STORAGE_CLASSES, "get list", "check the storage class", needed=False),
     *_rows(PRIORITY_CLASSES, "get list", "check the priority class", needed=False),
     *_rows(
         ALL_PODS, "list", "count the GPUs that are free in preflight (it shows the pods of everybody)", needed=False
+    ),
+    *_rows(NETWORKS, "list", "see the networks that pods of the namespace can be given", needed=False),
+    *(
+        Permission("list", resource, "see which fabric there is, and what pods need for it", needed=False)
+        for resource in FABRIC_KINDS
     ),
 )
 

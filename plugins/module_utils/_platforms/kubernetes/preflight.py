@@ -50,7 +50,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     quotas_in_words,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.resources import (
+    FABRIC_KINDS,
     LEADERWORKERSETS,
+    NETWORKS,
     SELF_REVIEWS,
     SERVICE_MONITORS,
 )
@@ -150,7 +152,8 @@ class Preflight:
 
     def _permissions(self, needs: PreflightNeeds) -> PreflightCheck:
         """Ask for every right of the table of permissions."""
-        unserved = [kind for kind in (LEADERWORKERSETS, SERVICE_MONITORS) if not self._client.serves(kind)]
+        kinds = (LEADERWORKERSETS, SERVICE_MONITORS, NETWORKS, *FABRIC_KINDS)
+        unserved = [kind for kind in kinds if not self._client.serves(kind)]
         # Where LeaderWorkerSets are served, workloads of several pods are made of them.
         wanted = (LEADERWORKERSETS,) if needs.pods > 1 else ()
         needed, optional = missing_permissions(self._client, unserved, wanted)

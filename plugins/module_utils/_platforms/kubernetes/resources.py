@@ -73,6 +73,34 @@ RULES_REVIEWS = Resource(
 SELF_REVIEWS = Resource("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False)
 # The pods of all namespaces at once: a right of the cluster.
 ALL_PODS = replace(PODS, namespaced=False)
+# What says which fabric there is. NVIDIA's network operator keeps its kinds for the whole cluster. Those of the SR-IOV
+# operator lie in its own namespace, whichever that is, so they are read in all namespaces at once.
+NIC_CLUSTER_POLICIES = Resource("mellanox.com", "v1alpha1", "nicclusterpolicies", "NicClusterPolicy", namespaced=False)
+NIC_NODE_POLICIES = Resource("mellanox.com", "v1alpha1", "nicnodepolicies", "NicNodePolicy", namespaced=False)
+HOST_DEVICE_NETWORKS = Resource("mellanox.com", "v1alpha1", "hostdevicenetworks", "HostDeviceNetwork", namespaced=False)
+MACVLAN_NETWORKS = Resource("mellanox.com", "v1alpha1", "macvlannetworks", "MacvlanNetwork", namespaced=False)
+IPOIB_NETWORKS = Resource("mellanox.com", "v1alpha1", "ipoibnetworks", "IPoIBNetwork", namespaced=False)
+SRIOV_POLICIES = Resource(
+    "sriovnetwork.openshift.io", "v1", "sriovnetworknodepolicies", "SriovNetworkNodePolicy", namespaced=False
+)
+SRIOV_STATES = Resource(
+    "sriovnetwork.openshift.io", "v1", "sriovnetworknodestates", "SriovNetworkNodeState", namespaced=False
+)
+# The networks that Multus gives to pods beside their own: those of the namespace, and those of all.
+NETWORKS = Resource("k8s.cni.cncf.io", "v1", "network-attachment-definitions", "NetworkAttachmentDefinition")
+ALL_NETWORKS = replace(NETWORKS, namespaced=False)
+OF_ALL_NAMESPACES = (ALL_PODS, SRIOV_POLICIES, SRIOV_STATES, ALL_NETWORKS)
+# Everything about fabrics that is read of the whole cluster, beside its machines.
+FABRIC_KINDS = (
+    NIC_CLUSTER_POLICIES,
+    NIC_NODE_POLICIES,
+    SRIOV_POLICIES,
+    SRIOV_STATES,
+    HOST_DEVICE_NETWORKS,
+    MACVLAN_NETWORKS,
+    IPOIB_NETWORKS,
+    ALL_NETWORKS,
+)
 
 RESOURCES = (
     LEADERWORKERSETS,

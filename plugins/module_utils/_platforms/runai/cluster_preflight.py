@@ -27,7 +27,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.resources import (
     CLAIMS,
     EVENTS,
+    FABRIC_KINDS,
     NAMESPACES,
+    NETWORKS,
     NODES,
     PODS,
     STORAGE_CLASSES,
@@ -49,7 +51,10 @@ NAME = "cluster_view"
 
 def used_permissions() -> list[Permission]:
     """Return the rows of the table of permissions that looking into the cluster uses: all of them only read or ask."""
-    reads = {"get": (PODS, CLAIMS, NAMESPACES, NODES, STORAGE_CLASSES), "list": (PODS, EVENTS)}
+    reads = {
+        "get": (PODS, CLAIMS, NAMESPACES, NODES, STORAGE_CLASSES),
+        "list": (PODS, EVENTS, NODES, NETWORKS, *FABRIC_KINDS),
+    }
     return [
         row
         for row in PERMISSIONS
@@ -82,7 +87,8 @@ def view_checks(
 
 
 def _permissions(client: KubernetesClient) -> PreflightCheck:
-    needed, optional = missing_permissions(client, (), (), used_permissions())
+    unserved = [kind for kind in (NETWORKS, *FABRIC_KINDS) if not client.serves(kind)]
+    needed, optional = missing_permissions(client, unserved, (), used_permissions())
     missing = [*needed, *optional]
     name = f"{NAME}_permissions"
     if not missing:

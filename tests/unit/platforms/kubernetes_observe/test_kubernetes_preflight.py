@@ -24,6 +24,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.preflight import Preflight
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.resources import (
+    ALL_NETWORKS,
     ALL_PODS,
     CLAIMS,
     LEADERWORKERSETS,
@@ -154,7 +155,7 @@ def test_each_missing_permission_is_told(row: Any) -> None:
         for other in PERMISSIONS
         if other.words != row.words
     ]
-    needed, optional = missing_permissions(cluster, (ALL_PODS,), ())
+    needed, optional = missing_permissions(cluster, (ALL_PODS, ALL_NETWORKS), ())
     assert [*needed, *optional] == [row]
     assert needed == ([row] if row.needed else [])
 
@@ -190,7 +191,7 @@ def test_the_permission_check_says_what_is_lost() -> None:
     cluster.lacks = {row for row in PERMISSIONS if not row.resource.namespaced}
     check = checks(cluster)["permissions"]
     assert check.status == DOUBTFUL
-    assert "to check which machines have free GPUs (list nodes)" in check.evidence
+    assert "to check which machines have free GPUs, and which fabric they show (list nodes)" in check.evidence
     assert "list pods of all namespaces" in check.evidence
     cluster.rules = []
     check = checks(cluster)["permissions"]

@@ -18,6 +18,8 @@ from scripted_server import Answer, Asked, Reaction, ScriptedServer
 
 CORE = f"/api/v1/namespaces/{NAMESPACE}"
 CREATED = "2026-11-23T12:00:00Z"
+# Kinds that only say something where their operators are installed.
+OPERATORS = "/apis/(mellanox.com/v1alpha1|sriovnetwork.openshift.io/v1|k8s.cni.cncf.io/v1)"
 CANARY_KEY = "canary-cluster-token-9a3c"
 GROUP = "leaderworkerset.sigs.k8s.io"
 
@@ -108,6 +110,7 @@ class ClusterServer(ScriptedServer):
             self.on(method, f"{CORE}/pods/[^/]+/exec", self._guarded("pods/exec", _closed))
         self.on("GET", f"{CORE}/events", self._guarded("events", self._list_events))
         self.on("GET", f"{CORE}/persistentvolumeclaims/[^/]+", self._guarded("persistentvolumeclaims", self._claim))
+        self.on("GET", OPERATORS, Answer(404, b"404 page not found\n"))
         self.on("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", self._review)
         self.on("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", self._access)
 

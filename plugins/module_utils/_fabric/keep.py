@@ -1,0 +1,25 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""A decision that was applied earlier, for the same wishes: it is kept, and nobody has to look again.
+
+For internal use of this collection only: may change without notice.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.decide import asked_of
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.inputs import FabricInputs
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.judgement import Judgement
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.kinds import TITLES
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.table import draw
+from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric import FabricDecision
+
+
+def keep(inputs: FabricInputs, applied: FabricDecision, workload: str) -> Judgement | None:
+    """Return the decision that a workload runs with as today's; ``None`` where the user asks for something else now."""
+    if applied.asked != asked_of(inputs):
+        return None
+    reason = f"{workload} runs with this decision, and nothing else is asked for since: nobody looked again"
+    title = f"Fabric: {TITLES[applied.kind]} ({applied.confidence} when {workload} was deployed)"
+    return Judgement(applied, [], [reason], draw(title, {}, applied, [reason], [], inputs.variables))

@@ -1,0 +1,196 @@
+# Copyright (c) 2026, The gpuops.inference authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program of the probe: one text, an old Python, a report that fits whatever there is, and its way to evidence."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections import Counter
+from typing import Any
+
+import pytest
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.evidence import Reach
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.pod_report import pod_evidence
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.probe import REPORT_BYTES, ProbeTask, fitting
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.programs import probe_command, proof_program
+from hypothesis import given
+from hypothesis import strategies as st
+from interpreters import find_python
+from probe_runs import the_program, words
+from support.needs import missing
+from sys_trees import Tree
+
+# Linux takes no longer argument (MAX_ARG_STRLEN).
+LONGEST_ARGUMENT = 128 * 1024
+MACHINES = {0: "gpu-1", 1: "gpu-2"}
+
+texts = st.text(max_size=300)
+flags = st.booleans() | st.none()
+gids = st.fixed_dictionaries(
+    {
+        "index": st.integers(0, 255),
+        "value": st.ip_addresses(v=6).map(lambda address: address.exploded),
+        "kind": st.sampled_from(["RoCE v2", "IB/RoCE v1", None]),
+        "interface": st.sampled_from(["net1", None]),
+    }
+)
+names = st.sampled_from([f"mlx5_{number}" for number in range(200)])
+ports = st.fixed_dictionaries(
+    {
+        "device": names,
+        "port": st.integers(1, 2),
+        "link_layer": st.sampled_from(["InfiniBand", "Ethernet"]),
+        "state": st.sampled_from(["ACTIVE", "DOWN"]),
+        "rate": st.sampled_from([400.0, None]),
+        "lid": st.integers(0, 0xFFFF) | st.none(),
+        "driver": st.sampled_from(["mlx5_core", None]),
+        "is_virtual": st.booleans(),
+        "numa_node": st.integers(0, 7) | st.none(),
+        "gids": st.lists(gids, max_size=20),
+    }
+)
+uses = st.fixed_dictionaries(
+    {"device": names, "is_visible": st.booleans()},
+    optional={"can_open": flags, "can_register": flags, "error": texts},
+)
+interfaces = st.fixed_dictionaries(
+    {
+        "name": st.text(max_size=15),
+        "addresses": st.lists(st.ip_addresses().map(str), max_size=30),
+        "has_default_route": st.booleans(),
+        "mtu": st.integers(68, 65536) | st.none(),
+    }
+)
+reaches = st.fixed_dictionaries(
+    {
+        "peer": st.integers(0, 15),
+        "port": st.integers(1, 65535),
+        "is_reached": st.booleans(),
+        "bandwidth": st.none() | st.floats(0, 1000),
+        "error": texts,
+    }
+)
+reports = st.fixed_dictionaries(
+    {
+        "identity": st.just([2000, 2000]),
+        "ports": st.lists(ports, max_size=150),
+        "uses": st.lists(uses, max_size=150),
+        "memlock": st.none() | st.integers(0, 2**63),
+        "locked": st.none() | st.integers(0, 2**28),
+        "effective": st.just("0000000000004000"),
+        "bounding": st.just("00000000a80465fb"),
+        "gpudirect": st.just("unknown"),
+        "interfaces": st.lists(interfaces, max_size=20),
+        "reaches": st.lists(reaches, max_size=60),
+        "errors": st.lists(texts, max_size=40),
+    }
+)
+
+
+def port(number: int, gid_count: int = 0) -> dict[str, Any]:
+    gid = {"value": "fe80::1", "kind": "RoCE v2", "interface": "net1"}
+    return {
+        "device": f"mlx5_{number}",
+        "port": 1,
+        "link_layer": "InfiniBand",
+        "state": "ACTIVE",
+        "rate": 400.0,
+        "lid": number,
+        "driver": "mlx5_core",
+        "is_virtual": False,
+        "numa_node": 0,
+        "gids": [{"index": index, **gid} for index in range(gid_count)],
+    }
+
+
+def report(**parts: Any) -> dict[str, Any]:
+    bare = {"ports": [], "uses": [], "interfaces": [], "reaches": [], "errors": [], "memlock": None, "locked": 0}
+    return {**bare, "effective": "0", "bounding": "0", "gpudirect": "unknown", **parts}
+
+
+@pytest.mark.parametrize("text", [the_program(), proof_program()], ids=["probe", "proof"])
+class TestText:
+    def test_it_is_python_3_8(self, text: str) -> None:
+        ast.parse(text, feature_version=(3, 8))
+
+    def test_it_takes_nothing_but_the_standard_library(self, text: str) -> None:
+        modules = set()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                modules.add(node.module or "")
+        assert {module.split(".")[0] for module in modules} <= set(sys.stdlib_module_names)
+
+    def test_no_two_of_its_parts_use_one_name(self, text: str) -> None:
+        names = Counter[str]()
+        for node in ast.parse(text).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                names[node.name] += 1
+            elif isinstance(node, ast.Assign):
+                names.update(name.id for name in ast.walk(node.targets[0]) if isinstance(name, ast.Name))
+        assert [name for name, count in names.items() if count > 1] == []
+
+    def test_it_fits_into_one_argument(self, text: str) -> None:
+        assert len(text.encode()) < LONGEST_ARGUMENT / 2
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.12", "3.13"])
+def test_it_runs_on_the_pythons_of_images(tree: Tree, version: str) -> None:
+    python = find_python(version)
+    if python is None:
+        missing(f"Python {version}, to run the probe on it")
+    task = ProbeTask(str(tree.root), memory=4096)
+    done = subprocess.run(words(task, python), capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["locked"] == 4096
+
+
+@pytest.mark.parametrize("task", ['{"unknown": 1}', "{", "[]", "5"])
+def test_a_task_that_makes_no_sense_is_refused(task: str) -> None:
+    command = [sys.executable, *probe_command(ProbeTask())[1:-1], task]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error" in json.loads(done.stderr)
+
+
+@given(reports)
+def test_every_report_fits_and_can_be_read(content: dict[str, Any]) -> None:
+    text = fitting(content)
+    assert len(text.encode()) <= REPORT_BYTES
+    read = json.loads(text)
+    evidence = pod_evidence(read, "gpu-1", MACHINES, {"rdma/ib": 1})
+    assert len(evidence.ports) == len(read["ports"])
+    assert (evidence.memlock, evidence.locked) == (content["memlock"], content["locked"])
+    assert {reach.machine for reach in evidence.reaches} <= {"gpu-1", "gpu-2"}
+
+
+def test_eight_devices_with_all_details_fit() -> None:
+    whole = report(
+        ports=[port(number, 1) for number in range(8)],
+        uses=[{"device": f"mlx5_{n}", "is_visible": True, "can_open": True, "can_register": True} for n in range(8)],
+    )
+    assert json.loads(fitting(whole))["left_out"] == []
+
+
+def test_gids_are_left_out_first() -> None:
+    read = json.loads(fitting(report(ports=[port(number, 16) for number in range(32)])))
+    assert read["left_out"] == ["gids"]
+    assert len(read["ports"]) == 32
+
+
+def test_devices_without_a_character_device_go_before_those_with_one() -> None:
+    uses = [{"device": f"mlx5_{number}", "is_visible": number >= 142} for number in range(150)]
+    read = json.loads(fitting(report(ports=[port(number) for number in range(150)], uses=uses)))
+    assert [entry[0] for entry in read["ports"]] == [f"mlx5_{number}" for number in range(142, 150)]
+    assert read["left_out"] == ["devices"]
+
+
+def test_one_that_never_began_is_not_said_to_be_unreachable() -> None:
+    bare = {"is_reached": False, "bandwidth": None, "error": "its name is not known"}
+    content = json.loads(fitting(report(reaches=[{"peer": peer, "port": 41000, **bare} for peer in (1, 2)])))
+    evidence = pod_evidence(content, "gpu-1", MACHINES, {})
+    assert evidence.reaches == (Reach("gpu-2", 41000, False, None, "its name is not known"),)
