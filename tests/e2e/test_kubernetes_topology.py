@@ -99,8 +99,29 @@ def test_four_ranks_run_as_the_serving_user_with_what_was_decided(
             for line in real_cluster.execute(pod, "sh", "-c", "tr '\\0' '\\n' </proc/1/environ").splitlines()
             if "=" in line
         )
-        assert variables["NCCL_IB_DISABLE"] == "1" and variables["NCCL_P2P_DISABLE"] == "0"
         assert variables["VLLM_HOST_IP"] == real_cluster.address(pod)
+
+
+def test_every_rank_has_exactly_the_variables_that_were_decided(
+    deployed: PlayResult, real_cluster: RealClusterHandle
+) -> None:
+    record = json.loads(real_cluster.get(GROUP)["metadata"]["annotations"]["gpuops.inference/applied"])
+    decided = {variable["name"]: variable["value"] for variable in record["fabric"]["variables"]}
+    assert (decided["NCCL_IB_DISABLE"], decided["NCCL_P2P_DISABLE"]) == ("1", "0"), "the recipe's own"
+    assert decided["NCCL_DEBUG"] == "INFO"
+    assert all(variable["reason"] and variable["source"] for variable in record["fabric"]["variables"])
+    for pid, _uid in engine_processes():
+        entries = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+        found = dict(entry.split("=", 1) for entry in entries if "=" in entry)
+        assert {name: value for name, value in found.items() if name.startswith(("NCCL_", "GLOO_"))} == decided
+
+
+def test_pods_looked_before_the_deployment_and_met(deployed: PlayResult) -> None:
+    probed = next(entry for entry in deployed.results if "decision" in entry)
+    assert probed["looks"] == 1
+    reaches = [reach for pod in probed["evidence"]["pods"] for reach in pod["reaches"]]
+    assert len(reaches) == 4 and all(reach["is_reached"] for reach in reaches), "each pod asked the other, on two ports"
+    assert "What follows" in deployed.stdout, "the table is shown"
 
 
 def test_a_second_run_changes_nothing(
@@ -110,6 +131,7 @@ def test_a_second_run_changes_nothing(
     real_cluster.forget_requests()
     assert play("deploy", real_cluster, real_playbooks).changed == 0
     # A completion goes through the API server's proxy: a POST to a pod, which changes no object.
+    # No look either: a look is a Job.
     assert [write for write in real_cluster.writes() if "/proxy/" not in write] == []
     assert (real_cluster.get(GROUP)["metadata"]["resourceVersion"], pod_ids(real_cluster)) == before
 

@@ -21,7 +21,7 @@ from places import REPOSITORY
 PAGE = REPOSITORY / "docs" / "inventory.md"
 BEGIN = "<!-- table: written by tests/tools/inventory_table.py from the roles' argument specs -->"
 END = "<!-- end of the table -->"
-ROLES = ("vllm_serving", "smoke_test", "preflight", "model_storage")
+ROLES = ("vllm_serving", "smoke_test", "preflight", "model_storage", "nccl_fabric")
 
 # The chapters, in this order, by the first variable of each as the argument spec of vllm_serving lists them.
 CHAPTERS = {
@@ -42,6 +42,7 @@ CHAPTERS = {
     "gpuops_preflight_fail_on": "The preflight",
     "gpuops_claim_state": "The claim of the model's volume",
     "gpuops_ownership_ensure": "The model's files",
+    "gpuops_fabric_evidence": "How the fabric is found out",
 }
 
 Options = dict[str, dict[str, Any]]

@@ -19,6 +19,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 )
 from support.cluster import CLAIM, IMAGE, NAMESPACE, PODS, ClusterHandle
 from support.playbook import REPOSITORY, Playbooks, PlayResult
+from support.walks import make_folder
 
 EXAMPLE = REPOSITORY / "inventories" / "example-kubernetes"
 WORKLOADS = {"mistral-small": 2, "mistral-large": 4, "mistral-small-batch": 1}
@@ -40,6 +41,8 @@ class Cluster:
             "gpuops_expect_cluster": "127.0.0.1",
             "gpuops_claim": CLAIM,
             "gpuops_smoke_test_up_to": "L0",
+            # There are no files of these models here. What is done with files is tested in test_deploy_files.
+            "gpuops_model_storage": False,
         }
         return self._playbooks.run_playbook(
             f"gpuops.inference.{playbook}", "-e", json.dumps(place), *arguments, inventory=str(EXAMPLE)
@@ -129,7 +132,7 @@ def test_the_preflight_shows_all_that_is_missing_and_fails_that_host_alone(plays
     assert plays.handle.writes() == []
 
 
-def test_the_role_of_the_documentation_and_the_credential_of_awx_are_enough(plays: Cluster) -> None:
+def test_the_role_of_the_documentation_and_the_credential_of_awx_are_enough(plays: Cluster, tmp_path: Path) -> None:
     role, of_cluster = role_manifest(NAMESPACE)["rules"], cluster_role_manifest()["rules"]
     account = plays.handle.service_account("deployer", role, cluster_rules=of_cluster)
     credential = {
@@ -138,8 +141,10 @@ def test_the_role_of_the_documentation_and_the_credential_of_awx_are_enough(play
         "K8S_AUTH_SSL_CA_CERT": account["ca_cert"],
         "K8S_AUTH_VERIFY_SSL": "True",
     }
-    done = plays.on_one("deploy", {}, "-vvvv", "-e", "gpuops_preflight=true", **credential).check()
+    volume = {"gpuops_claim_path": str(tmp_path), "gpuops_model_path": str(make_folder(tmp_path / "model"))}
+    done = plays.on_one("deploy", volume, "-vvvv", "-e", "gpuops_preflight=true", **credential).check()
     assert "\nL0 pods and ranks passed: " in shown(done, "one")
+    assert "\nmodel files: the serving user can read everything" in shown(done, "one")
     assert account["api_key"] not in done.stdout + done.stderr
     gone = plays.on_one("teardown", {}, **credential).check()
     assert gone.stats["one"]["changed"] == 1
