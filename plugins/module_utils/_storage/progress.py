@@ -20,9 +20,14 @@ def how_far(line: str) -> str:
         told = json.loads(line)
     except (ValueError, RecursionError):
         return ""
-    if not isinstance(told, dict) or type(told.get("seen")) is not int:
+    numbers = {what: number for what, number in told.items() if _is_count(number)} if isinstance(told, dict) else {}
+    if "seen" not in numbers:
         return ""
-    counts = {what: told[what] for what in ("wrong", "changed") if type(told.get(what)) is int}
-    parts = [f"{told['seen']} entries", *(f"{number} {what}" for what, number in counts.items() if number)]
-    again = type(told.get("pass")) is int and told["pass"] > 1
-    return ", ".join(parts) + (f" (pass {told['pass']})" if again else "")
+    parts = [f"{numbers[what]} {what}" for what in ("wrong", "changed") if numbers.get(what)]
+    again = f" (pass {numbers['pass']})" if numbers.get("pass", 1) > 1 else ""
+    return ", ".join([f"{numbers['seen']} entries", *parts]) + again
+
+
+def _is_count(value: object) -> bool:
+    """Say whether a value is a number of things: JSON's true and false are numbers to Python."""
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import json
 from typing import Any
 
@@ -340,7 +341,7 @@ def _shuffled(evidence: Evidence, dice: Any) -> Evidence:
 
 def _without_nan(value: Any) -> Any:
     """Return evidence as JSON can hold it."""
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and math.isnan(value):
         return None
     if isinstance(value, tuple):
         return tuple(_without_nan(item) for item in value)

@@ -162,7 +162,7 @@ def test_what_an_earlier_run_left_over_is_removed_once(time: FakeTime) -> None:
 def test_the_end_is_the_answer(time: FakeTime, phase: str, exit_status: int) -> None:
     plane = ControlPlane(None, {"phase": "Pending"}, {"phase": "Running"}, {"phase": phase})
     started = looks_of(plane, time).start_look(look("true"))
-    states = [started.status() for _ in range(4)]
+    states = [started.status() for _look in range(4)]
     assert [state.is_over for state in states] == [False, False, False, True]
     assert [state.exit_status for state in states] == [None, None, None, exit_status]
     assert plane.details == 1
