@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import json
+import math
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.as_data import (
