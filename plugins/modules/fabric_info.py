@@ -273,6 +273,10 @@ evidence:
       type: str
       returned: always
       sample: fabric_info only reads the platform's API
+    confirmed:
+      description: Whether a pod could use what you state. This module starts none.
+      type: bool
+      returned: always
 findings:
   description: What a person should know, most severe first. With O(mode=require_rdma) an error fails the task.
   returned: always

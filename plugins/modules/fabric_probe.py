@@ -21,8 +21,11 @@ description:
   - Pods that are not scheduled in time, and those that are refused, leave what they were to see unknown. That is a
     finding, and no failure.
   - Nothing is changed. The jobs end by their own limits and are removed by the server, also if the play is cancelled.
-  - On Run:ai the pods run in the project's cluster, to which connection options of Kubernetes lead. Without them no
-    pod looks, and a finding says so.
+  - On Run:ai the pods run in the project's cluster, to which connection options of Kubernetes lead.
+  - Without them a training workload tries what you state by O(expect), V(infiniband) or V(roce), with O(resources).
+    Run:ai's API tells only whether it succeeded. So the decision is V(usable) or V(unusable), or stays V(stated) if
+    that is not certain, and it names no devices. O(machines), O(spread), O(ports), O(priority_class) and O(proof) do
+    nothing there. If you state less, no pod looks, and a finding says so.
 options:
   name:
     description:
@@ -133,6 +136,16 @@ EXAMPLES = r"""
     platform: runai
     project: my-project
     image: registry.example.com/vllm-openai:v0.33.0
+  register: fabric
+
+- name: Let a training confirm what you know, in a project of Run:ai without a kubeconfig of its cluster
+  gpuops.inference.fabric_probe:
+    platform: runai
+    project: my-project
+    image: registry.example.com/vllm-openai:v0.33.0
+    expect: infiniband
+    resources:
+      rdma/rdma_shared_device_a: 1
   register: fabric
 
 - name: Prove it with a collective, which needs a free GPU on two machines
@@ -444,6 +457,12 @@ evidence:
       type: str
       returned: always
       sample: ""
+    confirmed:
+      description: >-
+        On Run:ai without a way to the cluster, whether a pod could use what you state. Null if nobody asked, or the
+        answer is not certain.
+      type: bool
+      returned: always
 looks:
   description: How many jobs were started. Each is gone again.
   returned: when the platform was reached

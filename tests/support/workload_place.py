@@ -18,7 +18,7 @@ from support.sandbox import SandboxHandle
 
 Parameters = dict[str, Any]
 
-_OF_LOOKS = re.compile(r"/jobs/|/services/[\w.-]+-look-[0-9a-f]{6}\b")
+_OF_LOOKS = re.compile(r"/jobs/|/workloads/trainings\b|/services/[\w.-]+-look-[0-9a-f]{6}\b")
 
 
 class WorkloadPlace(ABC):
@@ -109,8 +109,8 @@ class WorkloadPlace(ABC):
         return self._handle.requests()
 
     def writes(self) -> list[str]:
-        """Return the requests that could change something. Looks are counted apart: their jobs are left out, and the
-        Services by which the pods of a job find each other, which have its name."""
+        """Return the requests that could change something. Looks are counted apart: their jobs and trainings are left
+        out, and the Services by which the pods of a job find each other, which have its name."""
         return [request for request in self._handle.writes() if not _OF_LOOKS.search(request)]
 
     def forget_requests(self) -> None:

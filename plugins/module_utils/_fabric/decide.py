@@ -42,7 +42,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._fabric.sight imp
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.sighting import Sighting
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.table import draw
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.told import tell_evidence
-from ansible_collections.gpuops.inference.plugins.module_utils._fabric.variables import decide_variables
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.variables import carried_over, decide_variables
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric import FabricDecision
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import most_severe_first
@@ -77,6 +77,8 @@ def decide(inputs: FabricInputs, evidence: Evidence) -> Judgement:
     granted = _granted(inputs, sighting, needs, views)
     devices = choose_devices(sighting.kind, views, granted)
     variables = decide_variables(inputs, sighting, cloud, evidence.pods, devices.variable)
+    if inputs.pods > 1:
+        variables = carried_over(variables, evidence, sighting.kind, granted)
     decision = FabricDecision(
         kind=sighting.kind,
         confidence=sighting.confidence,
@@ -95,7 +97,7 @@ def decide(inputs: FabricInputs, evidence: Evidence) -> Judgement:
         *advice_of(cloud, sighting.kind),
         *remarks(inputs, decision, evidence),
     ]
-    refused = refusals(inputs, sighting, decision)
+    refused = refusals(inputs, sighting, decision, evidence)
     findings = most_severe_first([*refused, *findings])
     reasons = list(sighting.reasons) if inputs.pods > 1 else [_ONE_POD, *sighting.reasons]
     if views and decision.kind in VERBS and devices.variable is None:

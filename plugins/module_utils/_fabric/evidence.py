@@ -158,11 +158,27 @@ class ProofEvidence:
 
 
 @dataclass(frozen=True)
+class AppliedFabric:
+    """What a workload runs with: the kind of its fabric, what its pods ask for, its variables."""
+
+    kind: str
+    resources: Mapping[str, int] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All that is known. ``cluster`` is ``None`` where the API was not asked; ``pods`` is empty where no look ran, and
-    ``not_looked`` then says why."""
+    ``not_looked`` then says why.
+
+    ``confirmed`` is the answer of a pod that could leave no report: whether the serving user can use the fabric that
+    the user states. ``None`` where nobody asked, or no answer is certain. ``applied`` is the decision that the workload
+    runs with: what pods saw then counts where none can look now, since the workload itself may hold the devices."""
 
     cluster: ClusterEvidence | None = None
     pods: tuple[PodEvidence, ...] = ()
     proof: ProofEvidence | None = None
     not_looked: str = ""
+    confirmed: bool | None = None
+    applied: AppliedFabric | None = None

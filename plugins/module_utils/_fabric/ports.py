@@ -33,7 +33,7 @@ NO_ADDRESS = "roce_without_address"
 NOT_OPENED = "device_not_opened"
 NOT_REGISTERED = "memory_not_registered"
 
-_LINK_LOCAL = ipaddress.IPv6Network("fe80::/10")
+_LINK_LOCAL_NETWORK = ipaddress.IPv6Network("fe80::/10")
 
 
 @dataclass(frozen=True)
@@ -166,9 +166,18 @@ def _leads_somewhere(gid: Gid, pod: PodEvidence, variables: Mapping[str, str]) -
         return False
     if gid.interface and pod.interfaces and gid.interface not in {interface.name for interface in pod.interfaces}:
         return False
+    if not _is_own(address, pod):
+        return False
     if variables.get("NCCL_IB_ADDR_FAMILY", "").upper() == "AF_INET6":
-        return address.ipv4_mapped is None and address not in _LINK_LOCAL
+        return address.ipv4_mapped is None and address not in _LINK_LOCAL_NETWORK
     return address.ipv4_mapped is not None
+
+
+def _is_own(address: ipaddress.IPv6Address, pod: PodEvidence) -> bool:
+    """Say whether an address is one of the pod's: where devices are shared, the kernel shows the host's as well, and
+    its interface may have the name of the pod's. Unknown addresses count as the pod's own."""
+    known = {text for interface in pod.interfaces for text in interface.addresses}
+    return not known or str(address.ipv4_mapped or address) in known
 
 
 def _natural(port: RdmaPort) -> tuple[list[tuple[int, str]], int]:

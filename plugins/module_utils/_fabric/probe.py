@@ -3,12 +3,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The program that looks at a pod's way to the fabric: its report.
 
-It runs as the serving user in the workload's image: ``python3 -I -S -B -c PROGRAM '{"root": "/", ...}'``. It takes a
-``ProbeTask`` as JSON and leaves its report as one JSON object, of a size that a container's termination message has.
-It changes nothing: memory that it locks or registers is given back at once. Exit status: 0, or 2 for a task that makes
-no sense.
+It changes nothing: memory that it locks or registers is given back at once.
 
-Part of the program that runs inside pods (``probe_program``): the standard library of Python 3.8 alone.
+Part of the programs that run inside pods (``probe_program``, ``answer_program``): the standard library of Python 3.8
+alone.
 
 For internal use of this collection only: may change without notice.
 """
@@ -18,7 +16,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -214,22 +211,3 @@ _SHORTER: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
     ("devices", _no_invisible_devices),
     *((what, _without_last(what)) for what in ("interfaces", "reaches", "uses", "ports", "errors")),
 )
-
-
-def main(arguments: list[str]) -> int:
-    """Do what the task says."""
-    try:
-        task = ProbeTask(**json.loads(arguments[0]))
-    except (IndexError, TypeError, ValueError) as error:
-        sys.stderr.write(json.dumps({"error": str(error)}) + "\n")
-        return 2
-    text = fitting(report_of(task))
-    sys.stdout.write(text + "\n")
-    if task.report:
-        with open(task.report, "w", encoding="utf-8") as place:
-            place.write(text)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

@@ -224,5 +224,6 @@ def _words(error: OSError) -> str:
     if isinstance(error, socket.timeout):
         return "timed out: nothing answers"
     if isinstance(error, socket.gaierror):
-        return "its name is not known"
+        is_silent = error.errno == socket.EAI_AGAIN
+        return "timed out: the name server does not answer" if is_silent else "its name is not known"
     return error.strerror or str(error)

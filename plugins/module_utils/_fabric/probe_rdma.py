@@ -14,7 +14,7 @@ import os
 from typing import Any
 
 # Where the kernel lists RDMA devices and their character devices, and where pods get these.
-DEVICES, VERBS, NODES = "sys/class/infiniband", "sys/class/infiniband_verbs", "dev/infiniband"
+DEVICES, DEVICE_FILES, NODES = "sys/class/infiniband", "sys/class/infiniband_verbs", "dev/infiniband"
 
 
 def text_of(*path: str) -> str | None:
@@ -92,7 +92,7 @@ def _gids(port: str) -> list[dict[str, Any]]:
 def device_uses(root: str) -> list[dict[str, Any]]:
     """Return what this user can do with the character device of each RDMA device: see it, and open it."""
     nodes = [name for name in names_in(root, NODES) if name.startswith("uverbs")]
-    owners = {name: text_of(root, VERBS, name, "ibdev") for name in {*names_in(root, VERBS), *nodes}}
+    owners = {name: text_of(root, DEVICE_FILES, name, "ibdev") for name in {*names_in(root, DEVICE_FILES), *nodes}}
     uses = []
     for device in names_in(root, DEVICES):
         named = [name for name in names_in(root, DEVICES, device, "device", "infiniband_verbs") if name in nodes]

@@ -16,7 +16,12 @@ from dataclasses import asdict
 
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric import (
     all_reduce,
+    evidence,
+    kinds,
+    ports,
     probe,
+    probe_answer,
+    probe_main,
     probe_meeting,
     probe_memory,
     probe_network,
@@ -24,20 +29,34 @@ from ansible_collections.gpuops.inference.plugins.module_utils._fabric import (
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.all_reduce import ProofTask
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.probe import ProbeTask
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.probe_answer import AnswerTask
 from ansible_collections.gpuops.inference.plugins.module_utils._results.joined import joined
 
 # Nothing of the image's own settings or of the working folder counts; of its packages only for what needs torch.
 _PYTHON = ("python3", "-I", "-B")
+# The files that look, the lowest first.
+_LOOKING = (probe_rdma, probe_memory, probe_network, probe_meeting, probe)
 
 
 def probe_program() -> str:
     """Return the program that looks, as Python source that needs nothing but Python 3.8."""
-    return joined((probe_rdma, probe_memory, probe_network, probe_meeting, probe))
+    return joined((*_LOOKING, probe_main))
 
 
 def probe_command(task: ProbeTask) -> tuple[str, ...]:
     """Return the command of a container that looks."""
     return (*_PYTHON, "-S", "-c", probe_program(), json.dumps(asdict(task)))
+
+
+def answer_program() -> str:
+    """Return the program that looks and answers one question, as Python source likewise. The rule by which it judges is
+    that of the decision."""
+    return joined((evidence, kinds, ports, *_LOOKING, probe_answer))
+
+
+def answer_command(task: AnswerTask) -> tuple[str, ...]:
+    """Return the command of a container whose exit status is the answer."""
+    return (*_PYTHON, "-S", "-c", answer_program(), json.dumps(asdict(task)))
 
 
 def proof_program() -> str:

@@ -18,22 +18,26 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric i
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, INFO, WARNING, Finding
 
 
-def refusals(inputs: FabricInputs, sighting: Sighting, decision: FabricDecision) -> list[Finding]:
+def refusals(inputs: FabricInputs, sighting: Sighting, decision: FabricDecision, evidence: Evidence) -> list[Finding]:
     """Return why mode ``require_rdma`` cannot be kept. With one pod nothing runs between pods: nothing is required."""
     if inputs.mode != REQUIRE_RDMA or inputs.pods < 2:
         return []
     force = what_forces_sockets(inputs, sighting)
     if force:
-        evidence = f"require_rdma forbids TCP, and {force} asks for it."
-        return [Finding(ERROR, "mode_contradicted", evidence, "Leave one of them out.", "mode")]
+        found = f"require_rdma forbids TCP, and {force} asks for it."
+        return [Finding(ERROR, "mode_contradicted", found, "Leave one of them out.", "mode")]
     if decision.kind not in RDMA:
-        evidence = f"require_rdma, and the fabric is {TITLES[decision.kind]}: {'; '.join(sighting.reasons)}."
+        found = f"require_rdma, and the fabric is {TITLES[decision.kind]}: {'; '.join(sighting.reasons)}."
         hint = "Mend what the findings name, state the fabric (expect, resources, annotations), or take mode auto."
-        return [Finding(ERROR, "rdma_required", evidence, hint, "mode")]
+        return [Finding(ERROR, "rdma_required", found, hint, "mode")]
+    if evidence.pods and _lacks_a_device(decision, evidence):
+        found = f"require_rdma, and no pod that looked has a device of {TITLES[decision.kind]}."
+        hint = "State in resources what gives the pods their device (and its network in annotations)."
+        return [Finding(ERROR, "rdma_required", found, hint, "mode")]
     if not _is_pinned(decision):
-        evidence = f"require_rdma, and it is not known how NCCL names the network of {TITLES[decision.kind]} here."
+        found = f"require_rdma, and it is not known how NCCL names the network of {TITLES[decision.kind]} here."
         hint = 'Set NCCL_NET in your variables to the name after "Using network" in NCCL\'s log, or take mode auto.'
-        return [Finding(ERROR, "network_name_unknown", evidence, hint, "mode")]
+        return [Finding(ERROR, "network_name_unknown", found, hint, "mode")]
     return []
 
 
@@ -53,7 +57,7 @@ def remarks(inputs: FabricInputs, decision: FabricDecision, evidence: Evidence) 
                 "nccl_debug",
             )
         )
-    if decision.kind in RDMA and decision.kind != GKE and not decision.resources and not evidence.pods:
+    if _lacks_a_device(decision, evidence):
         findings.append(
             Finding(
                 WARNING,
@@ -72,6 +76,13 @@ def remarks(inputs: FabricInputs, decision: FabricDecision, evidence: Evidence) 
         hint = "Nothing is set that could do harm: NCCL takes RDMA where the pods have it, and TCP otherwise."
         findings.append(Finding(INFO, "fabric_unknown", "The fabric is not known.", hint, "fabric"))
     return findings
+
+
+def _lacks_a_device(decision: FabricDecision, evidence: Evidence) -> bool:
+    """Say whether nothing is known to give the pods the device that their fabric needs."""
+    if decision.kind not in RDMA or decision.kind == GKE or decision.resources:
+        return False
+    return not any(pod.ports for pod in evidence.pods)
 
 
 def _is_pinned(decision: FabricDecision) -> bool:

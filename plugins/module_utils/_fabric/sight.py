@@ -29,6 +29,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._fabric.kinds imp
     UNKNOWN,
     UNUSABLE,
     USABLE,
+    VERBS,
+    listed,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.needs import Needs
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.pod_sighting import sight_no_device, sight_pods
@@ -54,11 +56,12 @@ def sight(
     inputs: FabricInputs, evidence: Evidence, needs: Needs, cloud: Cloud | None, views: Sequence[PodView]
 ) -> Sighting:
     """Return what the fabric is, by all that is known and by what the user asks of it."""
-    seen = _sight_evidence(evidence, needs, cloud, views)
+    answered = _sight_answer(inputs, evidence)
+    seen = answered or _sight_evidence(evidence, needs, cloud, views)
     force = what_forces_sockets(inputs, seen)
     if force:
         return _forced(force, seen, evidence)
-    return _with_expectation(_with_proof(seen, evidence.proof), inputs)
+    return answered or _with_expectation(_with_proof(seen, evidence.proof), inputs)
 
 
 def what_forces_sockets(inputs: FabricInputs, seen: Sighting) -> str:
@@ -79,6 +82,28 @@ def is_ib_disabled(inputs: FabricInputs) -> bool:
         return int(inputs.variables.get("NCCL_IB_DISABLE", "0"), base=0) != 0
     except ValueError:
         return False
+
+
+def _sight_answer(inputs: FabricInputs, evidence: Evidence) -> Sighting | None:
+    """Return what follows from a pod's answer, ``None`` where there is none: what pods report counts more."""
+    stated = inputs.expect
+    if evidence.confirmed is None or evidence.pods or stated not in VERBS:
+        return None
+    says = f"you state that it is {TITLES[stated]}"
+    if evidence.confirmed:
+        found = f"a pod as UID {inputs.uid} could use it; which devices, Run:ai's API cannot tell"
+        return Sighting(stated, USABLE, (says, found), by_pods=True)
+    resources = listed(sorted(inputs.resources))
+    found = f"a pod as UID {inputs.uid} that asked for {resources} could not use {TITLES[stated]}"
+    finding = Finding(
+        WARNING,
+        "fabric_not_confirmed",
+        f"You state {TITLES[stated]}, and {found}: no port of it is up and configured, or no device could be opened "
+        "and given memory.",
+        "See to resources, annotations and locked memory. With the project's cluster by kubeconfig you are told which.",
+        "expect",
+    )
+    return Sighting(UNUSABLE, SEEN, (found, says), (finding,), hardware=stated, by_pods=True)
 
 
 def _sight_evidence(evidence: Evidence, needs: Needs, cloud: Cloud | None, views: Sequence[PodView]) -> Sighting:

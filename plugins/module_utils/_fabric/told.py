@@ -38,7 +38,7 @@ def tell_evidence(
         table.MACHINES: [*_machines(evidence.cluster), *([f"platform: {cloud.name}"] if cloud else [])],
         table.RESOURCES: [_offer(offer) for offer in offers(evidence.cluster)][:_MOST_LINES],
         table.NETWORKS: [f"network: {name}" for name in _networks(evidence.cluster)],
-        table.PORTS: _ports(views) or [_no_look(evidence)],
+        table.PORTS: _ports(views) or [_no_port(inputs, evidence)],
         table.MEMORY: _grouped([(pod.machine, _memory(pod, inputs.uid)) for pod in pods]),
         table.INTERFACES: _grouped([(pod.machine, _interfaces(pod)) for pod in pods if pod.interfaces]),
         table.REACH: _reaches([reach for pod in pods for reach in pod.reaches]),
@@ -78,7 +78,10 @@ def _networks(cluster: ClusterEvidence | None) -> list[str]:
     return list(cluster.networks[:_MOST_LINES]) if cluster else []
 
 
-def _no_look(evidence: Evidence) -> str:
+def _no_port(inputs: FabricInputs, evidence: Evidence) -> str:
+    if evidence.confirmed is not None and inputs.expect is not None and not evidence.pods:
+        could = "could" if evidence.confirmed else "could not"
+        return f"a pod that tried {TITLES[inputs.expect]} answered that it {could} use it"
     if evidence.pods:
         return "no RDMA device in the pods that looked"
     return f"not looked from pods{f': {evidence.not_looked}' if evidence.not_looked else ''}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.clouds import Cloud, variables_of
-from ansible_collections.gpuops.inference.plugins.module_utils._fabric.evidence import PodEvidence
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.evidence import Evidence, PodEvidence
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.inputs import (
     REQUIRE_RDMA,
     TCP_ONLY,
@@ -27,6 +27,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._fabric.kinds imp
     VERBS,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.meanings import as_you_set_it
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.needs import Needs
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.sight import NCCL_IB, NCCL_SOCKET
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.sighting import Sighting
 from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric import FabricVariable
@@ -34,6 +35,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric i
 _NCCL = "NCCL env.rst"
 # NCCL writes its lines about networks from this level on.
 _TELLING_LEVELS = ("INFO", "TRACE")
+# What only pods can see.
+_SEEN_BY_PODS = ("NCCL_IB_HCA", "NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME")
 
 
 def decide_variables(
@@ -60,6 +63,22 @@ def decide_variables(
         ours = {variable.name: variable for variable in followings}
     kept = [variable for name, variable in ours.items() if name not in inputs.variables]
     return (*kept, *_of_user(inputs))
+
+
+def carried_over(
+    variables: tuple[FabricVariable, ...], evidence: Evidence, kind: str, needs: Needs
+) -> tuple[FabricVariable, ...]:
+    """Return the variables, with what pods saw when the workload was deployed where none could look now: the workload
+    itself may hold the devices. Only where the fabric, and what the pods ask for, is still the same."""
+    applied = evidence.applied
+    if applied is None or evidence.pods or applied.kind != kind:
+        return variables
+    if (dict(applied.resources), dict(applied.annotations)) != (dict(needs.resources), dict(needs.annotations)):
+        return variables
+    known = {variable.name for variable in variables}
+    reason = "pods saw it when the workload was deployed, and none could look now"
+    kept = [name for name in _SEEN_BY_PODS if name in applied.variables and name not in known]
+    return (*(FabricVariable(name, applied.variables[name], reason, "what was applied") for name in kept), *variables)
 
 
 def network_of(sighting: Sighting, cloud: Cloud | None) -> str | None:

@@ -36,12 +36,12 @@ def read_fabric(params: dict[str, Any], host: Host) -> dict[str, Any]:
     """
     inputs = read_fabric_inputs(params)
     placement = read_fabric_placement(params)
-    kept = read_kept_fabric(params)
+    wish = read_kept_fabric(params)
     view = make_fabric_view(read_connection(params), host)
-    result = kept_fabric(view, kept, inputs)
-    if result is not None:
-        return result
-    evidence = Evidence(cluster=view.evidence(placement), not_looked=_READS_ONLY)
+    kept = kept_fabric(view, wish, inputs)
+    if kept.result is not None:
+        return kept.result
+    evidence = Evidence(cluster=view.evidence(placement), not_looked=_READS_ONLY, applied=kept.applied)
     return fabric_result(inputs, evidence, view.target().sentence())
 
 

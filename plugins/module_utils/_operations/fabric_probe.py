@@ -26,6 +26,10 @@ from ansible_collections.gpuops.inference.plugins.module_utils._fabric.programs 
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.fabric import fabric_result
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.fabric_kept import kept_fabric
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.fabric_proof import prove_fabric
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.fabric_question import (
+    ask_fabric,
+    is_question,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.fabric_result import evidence_as_dict
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.looks import CopyOutcome, Looks, NotLooked
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
@@ -67,6 +71,7 @@ _TOKEN_BYTES = 8
 _MOST_NAMED = 64
 # What a report leaves out for want of room without anybody missing it.
 _DETAILS = {"gids", "addresses", "errors"}
+_NAME_THE_CLUSTER = "Name the project's cluster by kubeconfig, or another option of Kubernetes, to have pods look"
 
 
 def probe_fabric(params: dict[str, Any], host: Host) -> dict[str, Any]:
@@ -75,13 +80,13 @@ def probe_fabric(params: dict[str, Any], host: Host) -> dict[str, Any]:
     Raises ``GpuopsError`` where the platform cannot be reached, and where what is required is not there.
     """
     options, inputs, placement = read_probe_options(params), read_fabric_inputs(params), read_fabric_placement(params)
-    kept = read_kept_fabric(params)
+    wish = read_kept_fabric(params)
     view = make_fabric_view(read_connection(params), host)
-    result = kept_fabric(view, kept, inputs)
-    if result is not None:
-        return {**result, "looks": 0, "not_looked_at": []}
+    kept = kept_fabric(view, wish, inputs)
+    if kept.result is not None:
+        return {**kept.result, "looks": 0, "not_looked_at": []}
     probe = _Probe(view, host, options, inputs)
-    probe.carry_out(view.evidence(placement))
+    probe.carry_out(Evidence(cluster=view.evidence(placement), applied=kept.applied))
     return probe.result()
 
 
@@ -96,15 +101,17 @@ class _Probe:
         self._evidence = Evidence()
         self._findings: list[Finding] = []
 
-    def carry_out(self, cluster: ClusterEvidence) -> None:
-        """Look with pods at what the API shows, and prove it where that is wanted."""
-        self._evidence = Evidence(cluster=cluster)
+    def carry_out(self, known: Evidence) -> None:
+        """Look with pods at what the API shows, and prove it where that is wanted. ``known`` is all beside that."""
+        self._evidence = known
+        cluster = known.cluster or ClusterEvidence()
+        if self._view.answers_only:
+            self._ask(cluster)
+            return
         if cluster.machines == ():
             self._not_looked("there is no machine with GPUs that these pods may use.", "no_machines_to_look_on")
             return
-        needs = choose_needs(self._inputs, cluster)[0]
-        what = LookNeeds(resources=needs.resources, annotations=needs.annotations)
-        look = self._look(replace(what, capabilities=self._options.capabilities), cluster)
+        look = self._look(cluster)
         try:
             outcomes = self._looks.run_copies(look, SUBJECT)
         except NotLooked as error:
@@ -114,6 +121,26 @@ class _Probe:
         if self._options.proof == NCCL_PROOF:
             proof = prove_fabric(self._looks, look, self._inputs, self._evidence, self._options)
             self._evidence = replace(self._evidence, proof=proof)
+
+    def _ask(self, cluster: ClusterEvidence) -> None:
+        """Have a pod that can leave no report say whether what the user states can be used."""
+        if self._options.proof == NCCL_PROOF:
+            evidence = "without reports nothing can be proven by a collective, so none was carried out."
+            self._findings.append(Finding(WARNING, "no_proof", evidence, f"{_NAME_THE_CLUSTER}.", SUBJECT))
+        if not is_question(self._inputs):
+            hint = f"{_NAME_THE_CLUSTER}, or state expect (infiniband or roce) with resources to have a pod try that."
+            self._not_looked("Run:ai's API runs no pod that could report.", "no_looks", hint=hint)
+            return
+        look = replace(self._look(cluster), time_limit=float(self._options.time_limit))
+        try:
+            answer = ask_fabric(self._looks, look, self._inputs, SUBJECT)
+        except NotLooked as error:
+            self._judge_not_looked(error)
+            return
+        self._evidence = replace(self._evidence, confirmed=answer.confirmed)
+        if answer.finding is not None:
+            self._findings.append(answer.finding)
+            self._evidence = replace(self._evidence, not_looked="a pod tried it, and gave no certain answer")
 
     def result(self) -> dict[str, Any]:
         """Return the outcome in the words of the module's RETURN documentation. Raises ``GpuopsError`` likewise."""
@@ -129,9 +156,11 @@ class _Probe:
         findings = most_severe_first([*self._findings, *(Finding(**told) for told in result["findings"])])
         return {**result, **looked, "findings": [finding.as_dict() for finding in findings]}
 
-    def _look(self, needs: LookNeeds, cluster: ClusterEvidence) -> Look:
+    def _look(self, cluster: ClusterEvidence) -> Look:
         """Return the job whose pods look: like those of the workload, but without GPUs."""
         options = self._options
+        chosen = choose_needs(self._inputs, cluster)[0]
+        needs = LookNeeds(resources=chosen.resources, annotations=chosen.annotations, capabilities=options.capabilities)
         ports = options.ports or tuple(sorted(secrets.SystemRandom().sample(_PORTS, _RANDOM_PORTS)))
         task = ProbeTask(
             ports=list(ports),
@@ -189,9 +218,6 @@ class _Probe:
         """Say that no pod looked; without looks the fabric is what the API shows, or unknown."""
         if self._looks.not_looked_at:
             self._not_looked("in check mode no pod is started.", "not_looked_at", INFO, "Set looks_in_check_mode.")
-        elif [finding.cause for finding in error.findings] == ["no_looks"]:
-            hint = "Name the project's cluster by kubeconfig, or another option of Kubernetes, to have pods look."
-            self._not_looked("Run:ai's API runs no pod that could report.", "no_looks", hint=hint)
         else:
             first = next(iter(error.findings), Finding(WARNING, "look_failed", error.message))
             self._not_looked(first.evidence, first.cause, hint=first.hint)

@@ -27,6 +27,7 @@ def evidence_as_dict(evidence: Evidence) -> dict[str, Any]:
         "pods": [to_plain(asdict(pod)) for pod in evidence.pods],
         "proof": None if evidence.proof is None else to_plain(asdict(evidence.proof)),
         "not_looked": evidence.not_looked,
+        "confirmed": evidence.confirmed,
     }
 
 

@@ -140,6 +140,9 @@ class Reconciler:
         record = live.record if live is not None else None
         if record is None or record.fabric is None or spec.fabric is None or self._options.replan:
             return spec
+        if live is not None and live.phase == FAILED:
+            # It is created anew anyway, and may have failed for its fabric.
+            return spec
         applied = FabricDecision.from_dict(record.fabric)
         if applied.does_the_same(spec.fabric) or applied.asked != spec.fabric.asked:
             return spec

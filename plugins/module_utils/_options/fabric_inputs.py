@@ -21,6 +21,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.texts im
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.fabric import FabricPlacement
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric import KINDS
+from ansible_collections.gpuops.inference.plugins.module_utils._results.redaction import looks_secret
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.naming import check_name
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import TolerationSpec
 
@@ -125,6 +126,10 @@ def _read_variables(variables: Mapping[str, Any]) -> dict[str, str]:
         if not _VARIABLE.fullmatch(name):
             found = f"{name!r} is no name of an environment variable."
             raise OptionError.of("variables", found, "Write it like NCCL_SOCKET_IFNAME.")
+        if looks_secret(name):
+            # The decision is handed on as it is, and a masked value is of no use to a pod.
+            hint = "Give it in env of the workload, as {secret: NAME, key: KEY}."
+            raise OptionError.of("variables", f"{name} looks like a secret, and the decision is shown.", hint)
     return read_texts(variables, "variables")
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.evidence import ClusterEvidence
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     LiveWorkload,
-    Platform,
+    LookStarter,
     Target,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import TolerationSpec
@@ -33,8 +33,12 @@ class FabricView(Protocol):
     """What the operations on fabrics may ask. Every method may raise ``GpuopsError``; none changes anything."""
 
     @property
-    def platform(self) -> Platform:
-        """Return the platform that starts looks."""
+    def platform(self) -> LookStarter:
+        """Return what starts looks."""
+
+    @property
+    def answers_only(self) -> bool:
+        """Say whether looks leave no report here: how they end is all that they tell, which answers one question."""
 
     def target(self) -> Target:
         """Return where this points (no request)."""

@@ -95,7 +95,7 @@ def eth0(number: int = 1) -> Interface:
 
 
 def net1(number: int = 1) -> Interface:
-    return Interface("net1", (f"192.168.10.{number}",), mtu=9000)
+    return Interface("net1", (f"192.168.10.{number}", "192.168.10.5"), mtu=9000)
 
 
 def pod(

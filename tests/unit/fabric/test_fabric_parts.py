@@ -14,6 +14,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._fabric.decide im
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.evidence import (
     ETHERNET,
     INFINIBAND,
+    AppliedFabric,
     ClusterEvidence,
     DeviceResource,
     DeviceUse,
@@ -152,8 +153,27 @@ def test_registered_memory_counts_more_than_the_limit() -> None:
 )
 def test_roce_needs_an_address_of_the_pod(gid: Gid, variables: dict[str, str], is_sound: bool) -> None:
     port = dataclasses.replace(roce("mlx5_0"), gids=(gid,))
-    view = view_pod(PodEvidence("m", (port,), used(port), interfaces=(eth0(), net1())), variables)
+    own = Interface("net1", ("192.168.10.5", "fd00::5"))
+    view = view_pod(PodEvidence("m", (port,), used(port), interfaces=(eth0(), own)), variables)
     assert bool(view.sound("roce")) == is_sound
+
+
+def test_the_hosts_card_may_have_the_name_of_the_pods_interface() -> None:
+    """Where devices are shared, a pod without a network sees the GIDs of its machine."""
+    port = roce("mlx5_0", interface="eth0")
+    seen = PodEvidence("m", (port,), used(port), interfaces=(eth0(),))
+    assert not view_pod(seen, {}).sound("roce")
+    unknown = PodEvidence("m", (port,), used(port), interfaces=(Interface("eth0"),))
+    assert view_pod(unknown, {}).sound("roce"), "a report had no room for addresses"
+
+
+def test_a_stated_fabric_without_a_device_in_any_pod_is_told() -> None:
+    looked = Evidence(None, pods())
+    findings = {finding.cause: finding for finding in decide(FabricInputs(expect="infiniband"), looked).findings}
+    assert findings["no_resource_known"].severity == "warning"
+    with pytest.raises(GpuopsError) as error:
+        decide(FabricInputs(mode="require_rdma", expect="infiniband"), looked)
+    assert "no_resource_known" in [finding.cause for finding in error.value.findings]
 
 
 def test_devices_are_in_the_order_a_person_expects() -> None:
@@ -257,6 +277,22 @@ def test_a_statement_beats_the_api_and_not_the_pods() -> None:
     assert (without_asking.kind, without_asking.confidence) == ("infiniband", "stated")
 
 
+def test_what_pods_report_counts_more_than_an_answer() -> None:
+    inputs = FabricInputs(expect="infiniband", resources={"rdma/ours": 1})
+    broken = pods(requested_resources={"rdma/ours": 1})
+    assert decide(inputs, Evidence(cluster(), broken, confirmed=True)).decision.kind == "unusable"
+
+
+def test_an_answer_names_no_device_and_is_none_to_what_no_pod_can_try() -> None:
+    asked = FabricInputs(expect="roce", resources={"rdma/ours": 1})
+    decision = decide(asked, Evidence(confirmed=True)).decision
+    assert (decision.kind, decision.confidence) == ("roce", "usable")
+    assert "NCCL_IB_HCA" not in {variable.name for variable in decision.variables}
+    for stated, confidence in (("efa", "stated"), (None, "unknown")):
+        inputs = FabricInputs(expect=stated, resources={"rdma/ours": 1})
+        assert decide(inputs, Evidence(confirmed=True)).decision.confidence == confidence
+
+
 def test_a_statement_is_an_input_and_not_the_whole_decision() -> None:
     """Otherwise every change of a reason's wording would look like the user's change of the workload."""
     decision = decide(FabricInputs(expect="infiniband", resources={"rdma/ib": 1}), Evidence()).decision
@@ -316,3 +352,17 @@ def test_the_link_layer_of_an_ordinary_network_card_says_nothing_of_rdma() -> No
     decision = decide(FabricInputs(), Evidence(cluster({"intel.com/sriov_netdevice": 8}, [card]))).decision
     assert decision.kind not in ("roce", "infiniband")
     assert decision.resources == {}
+
+
+def test_what_pods_saw_earlier_counts_while_the_workload_holds_the_devices() -> None:
+    """The user adds a variable to a running workload whose functions no other pod can get."""
+    machines = cluster({"rdma/ib": 8})
+    before = decide(FabricInputs(), Evidence(machines, pods(TWO, requested_resources={"rdma/ib": 1}))).decision
+    values = {variable.name: variable.value for variable in before.variables}
+    applied = AppliedFabric(before.kind, before.resources, before.annotations, values)
+    wish = FabricInputs(variables={"NCCL_IB_SL": "1"})
+    now = {v.name: v.value for v in decide(wish, Evidence(machines, applied=applied)).decision.variables}
+    assert now["NCCL_IB_HCA"] == values["NCCL_IB_HCA"].strip()
+    assert now["NCCL_IB_SL"] == "1"
+    another = dataclasses.replace(applied, kind="roce")
+    assert "NCCL_IB_HCA" not in {v.name for v in decide(wish, Evidence(machines, applied=another)).decision.variables}

@@ -164,6 +164,7 @@ EVIDENCE = st.builds(
     pods=st.lists(PODS, max_size=2).map(tuple),
     proof=PROOFS,
     not_looked=st.sampled_from(["", "no time"]),
+    confirmed=st.none() | st.booleans(),
 )
 VARIABLES = st.dictionaries(
     st.sampled_from(
@@ -270,7 +271,7 @@ def test_only_a_proof_proves_and_only_use_is_use(inputs: FabricInputs, evidence:
     decision = decide(inputs, evidence).decision
     if evidence.proof is None:
         assert decision.confidence != "proven"
-    if not evidence.pods:
+    if not evidence.pods and not evidence.confirmed:
         assert decision.confidence != "usable"
 
 

@@ -16,79 +16,21 @@ import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.evidence import Reach
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.pod_report import pod_evidence
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.probe import REPORT_BYTES, ProbeTask, fitting
-from ansible_collections.gpuops.inference.plugins.module_utils._fabric.programs import probe_command, proof_program
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.programs import (
+    answer_program,
+    probe_command,
+    proof_program,
+)
 from hypothesis import given
-from hypothesis import strategies as st
 from interpreters import find_python
 from probe_runs import the_program, words
+from report_strategies import reports
 from support.needs import missing
 from sys_trees import Tree
 
 # Linux takes no longer argument (MAX_ARG_STRLEN).
 LONGEST_ARGUMENT = 128 * 1024
 MACHINES = {0: "gpu-1", 1: "gpu-2"}
-
-texts = st.text(max_size=300)
-flags = st.booleans() | st.none()
-gids = st.fixed_dictionaries(
-    {
-        "index": st.integers(0, 255),
-        "value": st.ip_addresses(v=6).map(lambda address: address.exploded),
-        "kind": st.sampled_from(["RoCE v2", "IB/RoCE v1", None]),
-        "interface": st.sampled_from(["net1", None]),
-    }
-)
-names = st.sampled_from([f"mlx5_{number}" for number in range(200)])
-ports = st.fixed_dictionaries(
-    {
-        "device": names,
-        "port": st.integers(1, 2),
-        "link_layer": st.sampled_from(["InfiniBand", "Ethernet"]),
-        "state": st.sampled_from(["ACTIVE", "DOWN"]),
-        "rate": st.sampled_from([400.0, None]),
-        "lid": st.integers(0, 0xFFFF) | st.none(),
-        "driver": st.sampled_from(["mlx5_core", None]),
-        "is_virtual": st.booleans(),
-        "numa_node": st.integers(0, 7) | st.none(),
-        "gids": st.lists(gids, max_size=20),
-    }
-)
-uses = st.fixed_dictionaries(
-    {"device": names, "is_visible": st.booleans()},
-    optional={"can_open": flags, "can_register": flags, "error": texts},
-)
-interfaces = st.fixed_dictionaries(
-    {
-        "name": st.text(max_size=15),
-        "addresses": st.lists(st.ip_addresses().map(str), max_size=30),
-        "has_default_route": st.booleans(),
-        "mtu": st.integers(68, 65536) | st.none(),
-    }
-)
-reaches = st.fixed_dictionaries(
-    {
-        "peer": st.integers(0, 15),
-        "port": st.integers(1, 65535),
-        "is_reached": st.booleans(),
-        "bandwidth": st.none() | st.floats(0, 1000),
-        "error": texts,
-    }
-)
-reports = st.fixed_dictionaries(
-    {
-        "identity": st.just([2000, 2000]),
-        "ports": st.lists(ports, max_size=150),
-        "uses": st.lists(uses, max_size=150),
-        "memlock": st.none() | st.integers(0, 2**63),
-        "locked": st.none() | st.integers(0, 2**28),
-        "effective": st.just("0000000000004000"),
-        "bounding": st.just("00000000a80465fb"),
-        "gpudirect": st.just("unknown"),
-        "interfaces": st.lists(interfaces, max_size=20),
-        "reaches": st.lists(reaches, max_size=60),
-        "errors": st.lists(texts, max_size=40),
-    }
-)
 
 
 def port(number: int, gid_count: int = 0) -> dict[str, Any]:
@@ -112,7 +54,7 @@ def report(**parts: Any) -> dict[str, Any]:
     return {**bare, "effective": "0", "bounding": "0", "gpudirect": "unknown", **parts}
 
 
-@pytest.mark.parametrize("text", [the_program(), proof_program()], ids=["probe", "proof"])
+@pytest.mark.parametrize("text", [the_program(), answer_program(), proof_program()], ids=["probe", "answer", "proof"])
 class TestText:
     def test_it_is_python_3_8(self, text: str) -> None:
         ast.parse(text, feature_version=(3, 8))

@@ -20,8 +20,13 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric_i
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric_probe import fabric_probe_arguments
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
+    DEGRADED,
+    DELETING,
     FAILED,
+    INITIALIZING,
+    PENDING,
     RUNNING,
+    STOPPED,
     AppliedRecord,
     LiveWorkload,
     Target,
@@ -37,6 +42,7 @@ class KeepingView:
     """A fabric in whose place a workload runs; ``asked`` counts how often the fabric itself was asked for."""
 
     platform = None
+    answers_only = False
 
     def __init__(self, live: LiveWorkload | None) -> None:
         self._live = live
@@ -95,6 +101,23 @@ class TestKept:
         assert any("NCCL_IB_HCA==mlx5_0:1" in line for line in result["table"])
         assert "nobody looked again" in " ".join(result["table"])
 
+    @pytest.mark.parametrize("phase", [DEGRADED, PENDING, INITIALIZING, STOPPED])
+    def test_one_that_starts_or_serves_in_part_keeps_it_too(
+        self, monkeypatch: pytest.MonkeyPatch, module: str, phase: str
+    ) -> None:
+        """Its own pods may hold the devices that a look would wait for."""
+        assert run(monkeypatch, module, live(phase=phase))[1] == 0
+
+    def test_one_that_runs_without_a_decision_keeps_none(self, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+        """A newer collection starts no pod anew: it was deployed when nothing was decided."""
+        result, asked = run(monkeypatch, module, live(record=AppliedRecord({}, {}, None)), variables={})
+        assert (asked, result["decision"]) == (0, None)
+        assert "replan" in " ".join(result["table"])
+
+    def test_a_variable_that_looks_secret_is_refused(self, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+        result, asked = run(monkeypatch, module, None, variables={"RDMAV_SECRET": "abcdefgh1"})
+        assert result["failed"] and "RDMAV_SECRET" in result["msg"] and "abcdefgh1" not in str(result) and asked == 0
+
     @pytest.mark.parametrize(
         "options",
         [{"replan": True}, {"mode": "tcp_only"}, {"variables": {}}, {"pods": 3}, {"workload": "another"}],
@@ -110,11 +133,12 @@ class TestKept:
         [
             None,
             live(phase=FAILED),
+            live(phase=DELETING),
             live(record=None),
             live(record=AppliedRecord({}, {}, None)),
             live(record=AppliedRecord({}, {}, FabricDecision("tcp", "stated", {"mode": "tcp"}).as_dict())),
         ],
-        ids=["none", "failed", "not ours", "without a fabric", "stated by hand"],
+        ids=["none", "failed", "ending", "not ours", "without a fabric", "stated by hand"],
     )
     def test_where_there_is_nothing_to_keep_it_is_decided(
         self, monkeypatch: pytest.MonkeyPatch, module: str, workload: LiveWorkload | None

@@ -44,6 +44,8 @@ USE = ["mlx5_0", True, True, True, ""]
 class ScriptedView:
     """A fabric whose API shows ``cluster``."""
 
+    answers_only = False
+
     def __init__(self, platform: ScriptedPlatform, cluster: ClusterEvidence) -> None:
         self.platform = platform
         self._cluster = cluster

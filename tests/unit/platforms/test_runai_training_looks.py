@@ -7,10 +7,18 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look, LookMount, LookPlace
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.probe_answer import AnswerTask
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.programs import answer_command
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import (
+    Look,
+    LookMount,
+    LookNeeds,
+    LookPlace,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.project_workloads import (
     ProjectWorkloads,
@@ -76,7 +84,8 @@ def test_the_limit_ends_what_hangs() -> None:
 
 def test_whole_programs_fit() -> None:
     spec = OwnershipSpec("models", "/data", tuple("p" * 200 + str(number) for number in range(20)), 2000, 2000)
-    for command in (is_as_wanted(spec, 60.0), repaired(spec, 60.0)):
+    fabric = answer_command(AnswerTask("infiniband", "usable"))
+    for command in (is_as_wanted(spec, 60.0), repaired(spec, 60.0), fabric):
         assert len(words_of(training_spec(look(*command), NOW), "sh_c")[-1]) < LONGEST_WORD
 
 
@@ -103,6 +112,18 @@ def test_where_it_runs() -> None:
     assert spec["nodeAffinityRequired"] == {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}
     assert spec["tolerations"] == [{"key": "gpu", "operator": "Exists", "effect": "Any"}]
     assert spec["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_it_asks_for_what_it_needs_and_for_no_gpu() -> None:
+    network = "k8s.v1.cni.cncf.io/networks"
+    needs = LookNeeds(resources={"rdma/ib": 2}, annotations={network: ""}, capabilities=("IPC_LOCK",))
+    spec = training_spec(replace(look("true"), needs=needs), NOW)
+    assert spec["compute"]["extendedResources"] == [{"resource": "rdma/ib", "quantity": "2"}]
+    assert spec["annotations"] == [{"name": network, "value": ""}]
+    assert spec["security"]["capabilities"] == ["IPC_LOCK"]
+    assert "gpuDevicesRequest" not in spec["compute"]
+    bare = training_spec(look("true"), NOW)
+    assert "extendedResources" not in bare["compute"] and "annotations" not in bare
 
 
 class ControlPlane:

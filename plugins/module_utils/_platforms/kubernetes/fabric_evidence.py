@@ -65,6 +65,11 @@ class KubernetesFabric:
         """Return the platform that starts looks."""
         return self._platform
 
+    @property
+    def answers_only(self) -> bool:
+        """Say that jobs leave reports here."""
+        return False
+
     def target(self) -> Target:
         """Return where this points."""
         return self._platform.target()

@@ -15,7 +15,7 @@ from dataclasses import replace
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.evidence import ClusterEvidence
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import (
     LiveWorkload,
-    Platform,
+    LookStarter,
     Target,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
@@ -36,6 +36,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.expectation import verify_cluster
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.place import Place
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.project_workloads import (
+    ProjectWorkloads,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.training_looks import TrainingLooks
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.trainings import Trainings
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
@@ -46,7 +51,7 @@ _NO_WAY = "Run:ai's API does not show it, and no kubeconfig of the cluster is gi
 
 class RunaiFabric:
     """The fabric that the pods of one project can be given. Looks run in the cluster itself, in the project's
-    namespace; without a way there they are trainings."""
+    namespace; without a way there they are trainings, which tell nothing but yes or no."""
 
     def __init__(self, connection: Connection, host: Host) -> None:
         if connection.runai is None:
@@ -56,14 +61,21 @@ class RunaiFabric:
         place = Place(client, connection.project or "")
         verify_cluster(connection, place, None)
         self._runai = RunaiPlatform(connection, host, retry, client)
+        workloads = ProjectWorkloads(client, connection.project or "")
+        self._trainings = TrainingLooks(client, Trainings(client, place, retry), workloads, retry, host)
         self._view = ClusterView(connection, host)
         self._obstacle = _NO_WAY
         self._inside = self._found_inside(connection, host, place)
 
     @property
-    def platform(self) -> Platform:
-        """Return the platform that starts looks."""
-        return self._runai if self._inside is None else self._inside.platform
+    def platform(self) -> LookStarter:
+        """Return what starts looks."""
+        return self._trainings if self._inside is None else self._inside.platform
+
+    @property
+    def answers_only(self) -> bool:
+        """Say whether looks are trainings."""
+        return self._inside is None
 
     def target(self) -> Target:
         """Return where this points."""

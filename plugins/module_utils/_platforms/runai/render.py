@@ -186,10 +186,13 @@ def _compute(plan: Plan, template: PodTemplate, resources: ResourcesSpec) -> Bod
         "cpuCoreLimit": resources.cpu_limit,
         "cpuMemoryRequest": resources.memory_request,
         "cpuMemoryLimit": resources.memory_limit,
-        "extendedResources": [
-            {"resource": name, "quantity": str(count)} for name, count in sorted(template.extended_resources.items())
-        ],
+        "extendedResources": extended_resources(template.extended_resources),
     }
+
+
+def extended_resources(counts: Mapping[str, int]) -> list[Body]:
+    """Return extended resources as the API takes them."""
+    return [{"resource": name, "quantity": str(count)} for name, count in sorted(counts.items())]
 
 
 def security(run_as: RunAsSpec) -> Body:

@@ -35,6 +35,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
     ProjectWorkloads,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.render import (
+    extended_resources,
     named,
     security,
     toleration,
@@ -93,8 +94,8 @@ def training_spec(look: Look, now: float) -> dict[str, Any]:
             "environmentVariables": [
                 {"name": _VARIABLE, "value": protect_expansion(f": && exec {shlex.join(words)}")},
             ],
-            "compute": _COMPUTE,
-            "security": security(place.run_as),
+            "compute": {**_COMPUTE, "extendedResources": extended_resources(look.needs.resources)},
+            "security": {**security(place.run_as), "capabilities": list(look.needs.capabilities)},
             "storage": {
                 "pvc": [
                     {"path": mount.path, "existingPvc": True, "claimName": mount.claim, "readOnly": mount.read_only}
@@ -102,6 +103,7 @@ def training_spec(look: Look, now: float) -> dict[str, Any]:
                 ]
             },
             "labels": named({MANAGED_BY_LABEL: MANAGED_BY}),
+            "annotations": named(look.needs.annotations),
             "nodeAffinityRequired": _machines_with(dict(place.node_selector)),
             "tolerations": [toleration(given) for given in place.tolerations],
             "backoffLimit": 0,
