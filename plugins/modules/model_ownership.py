@@ -17,30 +17,40 @@ description:
   - The work is done by one short job in the namespace. Its first container runs as root with the capabilities CHOWN,
     DAC_OVERRIDE and FOWNER and no others, its second one as the serving user without any. The job ends by its own
     limit and is removed by the server, also if the play is cancelled.
-  - Nothing outside of the paths is changed. No link is followed, a file with other names outside of the paths is left
-    alone, and so is one that is swapped for something else meanwhile.
-  - Where the storage refuses or ignores changes of owners, or is read-only, findings name what is left to do.
+  - Nothing outside of the paths is changed. No link in them is followed, a file with other names outside of the paths
+    is left alone, and so is one that is swapped for something else meanwhile.
+  - Where the storage refuses or ignores changes of owners, or is read-only, findings name what is left to do. They are
+    warnings where the serving user can read everything all the same, and errors otherwise.
+  - Where no jobs may be created, the finding C(no_looks) says that nobody looked.
   - A manifest beside the model says which files there were at the last run, and how large they were. What differs
     is told, and under a workload that serves from them it is an error.
   - In a namespace that allows no root (Pod Security level V(restricted)) files are read as the serving user only.
   - In an image without Python a shell script does a part of this. It knows the default modes and files of root only.
   - On Run:ai the job runs in the project's cluster, to which connection options of Kubernetes lead. Without them the
     same is done by training workloads, of which the API tells nothing but whether they succeeded. One asks as the
-    serving user whether all is as wanted. If it is not, one repairs as root, and one asks again. How many files were
-    wrong, which, and why, is then unknown, and so is the manifest. The repair has all capabilities that containers
-    have by default, since the API cannot take them away.
+    serving user whether all is as wanted and as the manifest says. If it is not, others ask for the files alone,
+    repair them or write the manifest as root, and ask again. How many files were wrong or differ, which, and why, is
+    then unknown. What runs as root has all capabilities that containers have by default, since the API cannot take
+    them away.
 options:
   claim:
     description:
       - The name of the volume claim.
     type: str
     required: true
+  workload:
+    description:
+      - The workload whose files they are. Runs for the same O(paths) remove each other's job as one that was left over,
+        unless they name different workloads.
+    type: str
   paths:
     description:
       - The files and folders to see to, with everything in them. Usually the folder of the model.
       - Absolute paths are those of the workload's pods and lie below O(mount_path). Others lie below the claim's root.
       - No name in them may begin with a hyphen.
-      - A link is not followed. Give what it leads to.
+      - A path may itself lead through links inside the volume (C(current) for C(v2)). What they lead to is then looked
+        at and read, but never changed, and a finding says so. Give what they lead to, to have it repaired. One that
+        leads out of the volume is an error. In an image without Python so is one that ends in a link.
     type: list
     elements: str
     default: []
@@ -75,6 +85,23 @@ options:
         type: list
         elements: int
         default: []
+  pods:
+    description:
+      - How many pods of a replica are to mount the claim. One that they cannot share (C(ReadWriteOncePod), and
+        C(ReadWriteOnce) with O(spread=required)) is refused before anything is changed; with C(ReadWriteOnce) alone a
+        finding says that all of them have to be on one machine.
+      - On Run:ai, without a way into the project's cluster, this is not known.
+    type: int
+    default: 1
+  spread:
+    description:
+      - Whether these pods go to different machines, as in M(gpuops.inference.vllm_workload).
+    type: str
+    choices:
+      none: It does not matter.
+      preferred: As far as there are other machines.
+      required: They do, or do not start.
+    default: preferred
   ensure:
     description:
       - What is wanted.
@@ -108,13 +135,14 @@ options:
   allow_serving:
     description:
       - Whether files are changed from which a workload of the collection serves now. Without this they are only looked
-        at, and the task fails if something is wrong with them.
+        at. If something is wrong with them, a finding says so, and the task fails if they cannot be read.
     type: bool
     default: false
   look_at_served:
     description:
       - Whether files are looked at from which a workload of the collection serves now. Without this no job is started
-        if that is so of all O(paths), and the result says so. A workload that serves has read its files.
+        if a workload of the same user and group, which has read its files, serves from all O(paths), and the result
+        says so.
     type: bool
     default: true
   manifest:
@@ -402,17 +430,19 @@ manifest:
     state:
       description: >-
         V(same) where the files are those of the manifest, V(written) where it is new, V(renewed) where they differed
-        from it, V(differs) and V(missing) where it was left so, and V(unknown).
+        from it, V(differs) and V(missing) where it was left so, and V(unknown). By training workloads V(written) is
+        all that is known of a manifest that one of them wrote, and V(differs) means that files were changed or removed.
       type: str
       returned: always
       sample: renewed
     compared:
-      description: What was compared, V(sizes) or V(hashes). Not set where there was no manifest.
+      description: >-
+        What was compared, V(sizes) or V(hashes). Not set where there was no manifest, or where that is not known.
       type: str
       returned: always
       sample: sizes
     files:
-      description: How many files there are now.
+      description: How many files there are now. By training workloads this and the following counts are not set.
       type: int
       returned: always
       sample: 63
@@ -437,7 +467,7 @@ manifest:
       returned: always
       sample: {changed: [input/Models/Mistral-Small-4-119B-2603/config.json]}
 answers:
-  description: Whether all was as wanted, as the training workloads have answered it.
+  description: Whether all files were as wanted, as the training workloads have answered it.
   returned: on Run:ai, without a way into the project's cluster
   type: dict
   contains:

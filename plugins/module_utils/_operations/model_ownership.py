@@ -53,15 +53,15 @@ from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights i
     REPAIR,
 )
 
-# What the job is about: by it, with a digest of the claim and the paths, one that was left over is found. Runs on other
-# paths of the claim have jobs of their own.
+# What the job is about: by it, with a digest of the claim, the paths and the workload, one that was left over is found.
+# Runs on other paths of the claim, and for other workloads, have jobs of their own.
 _WHAT = "files"
 _DIGEST_LENGTH = 12
 # Seconds that the job gets beyond the walker's own limits, to write its reports.
 _MARGIN = 30
 _REFUSED = "admission_denied"
-# What Run:ai says to whoever may create no trainings.
-_NO_TRAININGS = ("forbidden", "not_found")
+# What a platform says to whoever may start no looks: Run:ai of trainings, Kubernetes of jobs.
+_NOT_PERMITTED = ("forbidden", "not_found", "permission_denied")
 
 
 @dataclass
@@ -112,7 +112,7 @@ class _Work:
         if self._are_all_served and not self._options.look_at_served:
             self._leave_served_files()
             return
-        self._stop_for(self._files.check(self._spec.claim))
+        self._stop_for(self._files.check(self._spec.claim, self._options.pods, self._options.apart))
         if self._files.answers_only:
             self._ask()
             return
@@ -132,15 +132,15 @@ class _Work:
         questions = Questions(self._looks, self._spec, self._look(), self._options.time_limit / 2)
         self.outcome.answers = questions.answers
         try:
-            questions.carry_out(may_repair=self.outcome.mode == REPAIR)
+            questions.carry_out(may_repair=self.outcome.mode == REPAIR, is_served=self._spares)
             questions.judge(ERROR if self.outcome.mode == REPAIR else WARNING)
         except NotLooked as error:
             self.outcome.findings.append(self._not_looked(error))
         finally:
             self.outcome.findings += questions.answers.findings
-        self._judge_manifest()
+        self.outcome.findings += questions.answers.manifest.findings(self._spec.claim, self._names_of_spared())
         if self._spares and questions.answers.needs_repair:
-            self._refuse_to_change("not all is as wanted")
+            self._refuse_to_change("not all is as wanted", bool(questions.answers.is_readable))
 
     def _not_looked(self, error: NotLooked) -> Finding:
         """Return that nobody looked, where that is no failure; otherwise raise what failed."""
@@ -148,10 +148,12 @@ class _Work:
         if self._looks.not_looked_at:
             evidence = "in check mode no job is started, so nobody knows what would be changed."
             return Finding(INFO, "not_looked_at", evidence, "Set looks_in_check_mode.", claim)
-        if self._looks.started or error.findings[0].cause not in _NO_TRAININGS:
+        if self._looks.started or error.findings[0].cause not in _NOT_PERMITTED:
             raise error
         evidence = f"nobody looked at the files, so whether they can be read is unknown: {error.findings[0].evidence}"
-        hint = "Let the service account create trainings, or name the project's cluster by kubeconfig."
+        hint = error.findings[0].hint
+        if self._files.answers_only:
+            hint = "Let the service account create trainings, or name the project's cluster by kubeconfig."
         return Finding(WARNING, "no_looks", evidence, hint, claim)
 
     def result(self) -> dict[str, Any]:
@@ -166,7 +168,7 @@ class _Work:
             "mode": self.outcome.mode,
             "ownership": None if seen is None else seen.as_dict(),
             "proof": answers.as_proof() if answers else None if proof is None else proof.as_proof(),
-            "manifest": None if self._spec.manifest == NO_MANIFEST else self._manifest.as_dict(),
+            "manifest": self._known_of_manifest(),
             "serving": [reader.workload for reader in self.outcome.serving],
             "looks": self._looks.started,
             "not_looked_at": list(self._looks.not_looked_at),
@@ -182,13 +184,21 @@ class _Work:
         change. What only answers tell of counts as one."""
         seen, answers = self.outcome.seen, self.outcome.answers
         if answers is not None:
-            would_repair = self.outcome.mode == LOOK and answers.needs_repair and not self._spares
-            return int(answers.has_repaired or would_repair)
+            only_looks = self.outcome.mode == LOOK and not self._spares
+            would_change = only_looks and (answers.needs_repair or answers.manifest.would_write)
+            return int(answers.has_repaired or answers.manifest.has_written or would_change)
         if seen is None:
             return 0
         if self.outcome.mode == REPAIR:
             return seen.changed + self._manifest.written
         return 0 if self._spares else seen.would_change + self._manifest.would_write
+
+    def _known_of_manifest(self) -> dict[str, Any] | None:
+        """Return what results carry of the manifest."""
+        if self._spec.manifest == NO_MANIFEST:
+            return None
+        answers = self.outcome.answers
+        return self._manifest.as_dict() if answers is None else answers.manifest.as_dict()
 
     @property
     def _manifest(self) -> ManifestReport:
@@ -208,8 +218,11 @@ class _Work:
 
     @property
     def _are_all_served(self) -> bool:
-        """Say whether a workload serves from every one of the paths."""
-        return all(any(reader.reads(path) for reader in self.outcome.serving) for path in self._spec.paths)
+        """Say whether the serving user and group have read every one of the paths: a workload of theirs serves from
+        it."""
+        own = (self._spec.uid, self._spec.gid)
+        readers = [reader for reader in self.outcome.serving if (reader.uid, reader.gid) == own]
+        return all(any(reader.reads(path) for reader in readers) for path in self._spec.paths)
 
     def _leave_served_files(self) -> None:
         """Say that nobody looks, since what serves has read the files."""
@@ -226,9 +239,12 @@ class _Work:
         """Say which files are not those that were remembered, or that nobody knows."""
         if self._spec.manifest == NO_MANIFEST:
             return
-        spared = [reader.workload for reader in self.outcome.serving if self._spares]
+        spared = self._names_of_spared()
         report = self._manifest
         self.outcome.findings += manifest_findings(report, self._spec.claim, spared, may_write=not self._spares)
+
+    def _names_of_spared(self) -> list[str]:
+        return [reader.workload for reader in self.outcome.serving if self._spares]
 
     def _judge_served_files(self) -> None:
         """Say that files were spared that are not as they should be."""
@@ -236,13 +252,16 @@ class _Work:
         if not self._spares or seen is None or not seen.would_change:
             return
         numbers = ", ".join(f"{what}: {seen.found.get(what, 0)}" for what in FAULTS)
-        self._refuse_to_change(f"wrong are {numbers}")
+        proof = self.outcome.proof
+        self._refuse_to_change(f"wrong are {numbers}", proof is not None and is_readable(proof))
 
-    def _refuse_to_change(self, why: str) -> None:
-        """Say that files that a workload serves from were spared, and ``why`` that is a failure."""
+    def _refuse_to_change(self, why: str, readable: bool) -> None:
+        """Say that files that a workload serves from were spared, and ``why`` that matters: it is a failure unless they
+        can be read all the same."""
         evidence = f"{self._names_of_serving()} serves from there now, so nothing was changed; {why}."
         hint = "Set allow_serving: true to repair them all the same, or stop the workload first."
-        self.outcome.findings.append(Finding(ERROR, "paths_are_served", evidence, hint, self._spec.claim))
+        severity = WARNING if readable else ERROR
+        self.outcome.findings.append(Finding(severity, "paths_are_served", evidence, hint, self._spec.claim))
 
     def _permitted(self, look: Look) -> Look:
         """Return the job as the namespace takes it: without root where that is refused."""
@@ -277,7 +296,7 @@ class _Work:
         seconds = self._options.time_limit / 2
         return Look(
             workload=self._options.name,
-            what=f"{_WHAT}-{_question(self._spec)}",
+            what=f"{_WHAT}-{_question(self._spec, self._options.workload)}",
             place=self._options.place,
             command=command_of(self._spec.task(PROVE, seconds, REPORT_PATH)),
             as_root=command_of(self._spec.task(self.outcome.mode, seconds, REPORT_PATH)),
@@ -306,9 +325,9 @@ class _Work:
         self.outcome.findings += findings
 
 
-def _question(spec: OwnershipSpec) -> str:
-    """Return a short digest of which files it is about."""
-    text = json.dumps([spec.claim, sorted(spec.paths)])
+def _question(spec: OwnershipSpec, workload: str) -> str:
+    """Return a short digest of which files it is about, and whose: workloads of one play may share them."""
+    text = json.dumps([spec.claim, sorted(spec.paths), workload])
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
 
 

@@ -102,7 +102,7 @@ class _Work:
 
     def remove(self) -> None:
         """See to it that there is no such claim, if its data may go."""
-        live = self._volumes.find(self._spec)
+        live = self._volumes.find(self._spec, must_know=True)
         self._take(live)
         if live is None:
             self._add(self._volumes.unknown(self._spec, None))

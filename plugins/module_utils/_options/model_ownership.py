@@ -31,7 +31,13 @@ from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights i
     may_read,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.kubernetes_names import check_object_name
-from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import RunAsSpec, TolerationSpec
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
+    PREFERRED,
+    REQUIRED,
+    SPREADS,
+    RunAsSpec,
+    TolerationSpec,
+)
 
 # Kubernetes takes no larger numbers of users and groups.
 _LARGEST_ID = 2**31 - 1
@@ -41,11 +47,15 @@ _DIRECTORY, _FILE = 0o040000, 0o100000
 
 @dataclass(frozen=True)
 class OwnershipOptions:
-    """How files are seen to. ``name`` is what the job is called after; without ``look_at_served`` no job is started for
-    files that a workload serves from; times in seconds."""
+    """How files are seen to. ``name`` is what the job is called after; ``workload``: whose files they are, empty if
+    nobody says; ``pods`` are to use the files, ``apart`` where they have to be on different machines; without
+    ``look_at_served`` no job is started for files that a workload serves from; times in seconds."""
 
     name: str
+    workload: str
     place: LookPlace
+    pods: int
+    apart: bool
     allow_serving: bool
     look_at_served: bool
     looks_in_check_mode: bool
@@ -57,6 +67,7 @@ def model_ownership_arguments() -> Arguments:
     """Return the arguments of ``model_ownership``."""
     spec: ArgumentSpec = {
         "claim": {"type": "str", "required": True},
+        "workload": {"type": "str"},
         "paths": {"type": "list", "elements": "str", "default": []},
         "mount_path": {"type": "str", "default": "/data"},
         "allow_volume_root": {"type": "bool", "default": False},
@@ -69,6 +80,8 @@ def model_ownership_arguments() -> Arguments:
                 "supplemental_groups": {"type": "list", "elements": "int", "default": []},
             },
         },
+        "pods": {"type": "int", "default": 1},
+        "spread": {"type": "str", "choices": list(SPREADS), "default": PREFERRED},
         "ensure": {"type": "str", "choices": [OWNED, READABLE], "default": OWNED},
         "file_mode": {"type": "str", "default": DEFAULT_MODE},
         "directory_mode": {"type": "str", "default": DEFAULT_MODE},
@@ -100,15 +113,18 @@ def model_ownership_arguments() -> Arguments:
 
 
 def read_ownership_options(params: Mapping[str, Any]) -> OwnershipOptions:
-    """Return how files are seen to. Raises ``OptionError`` for times and an image that make no sense."""
+    """Return how files are seen to. Raises ``OptionError`` for what makes no sense."""
     for option in ("start_timeout", "time_limit"):
         if params[option] < 1:
             raise OptionError.of(option, f"{params[option]} seconds is no time limit.", "Give at least 1 second.")
+    if params["pods"] < 1:
+        raise OptionError.of("pods", f"{params['pods']} is too few.", "Give at least 1.")
     if not params["image"].strip():
         raise OptionError.of("image", "it is empty.", "Give the workload's own image.", "missing_option")
     run_as = params["run_as"]
     return OwnershipOptions(
         name=_name_after(params["claim"]),
+        workload=params["workload"] or "",
         place=LookPlace(
             image=params["image"],
             run_as=RunAsSpec(run_as["uid"], run_as["gid"], _groups(run_as)),
@@ -116,6 +132,8 @@ def read_ownership_options(params: Mapping[str, Any]) -> OwnershipOptions:
             node_selector=read_texts(params["node_selector"], "node_selector"),
             tolerations=tuple(TolerationSpec(**toleration) for toleration in params["tolerations"]),
         ),
+        pods=params["pods"],
+        apart=params["pods"] > 1 and params["spread"] == REQUIRED,
         allow_serving=params["allow_serving"],
         look_at_served=params["look_at_served"],
         looks_in_check_mode=params["looks_in_check_mode"],

@@ -24,10 +24,12 @@ _END_OF_PATH = re.compile(r"""[\s"'=,:;|&()<>]+""")
 @dataclass(frozen=True)
 class Reader:
     """A workload of ours that serves from a claim now. ``paths`` lie below the claim's root; empty: which ones is not
-    known."""
+    known. ``uid`` and ``gid`` are as whom it reads; ``None``: not known, or not the same in all of its pods."""
 
     workload: str
     paths: tuple[str, ...] = ()
+    uid: int | None = None
+    gid: int | None = None
 
     def reads(self, path: str) -> bool:
         """Say whether it may read something at or below ``path``, or something that ``path`` lies in."""
@@ -50,8 +52,9 @@ class ModelFiles(Protocol):
     def target(self) -> Target:
         """Return where this points (no request)."""
 
-    def check(self, claim: str) -> list[Finding]:
-        """Return what stands against mounting a claim into one pod."""
+    def check(self, claim: str, pods: int, apart: bool) -> list[Finding]:
+        """Return what stands against mounting a claim into so many pods, which are ``apart`` where they have to be on
+        different machines."""
 
     def readers(self, claim: str) -> Sequence[Reader]:
         """Return the workloads that serve from a claim now."""

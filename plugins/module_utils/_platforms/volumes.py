@@ -86,8 +86,9 @@ class Volumes(Protocol):
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Bound what all requests sent inside may take together."""
 
-    def find(self, spec: ClaimSpec) -> LiveClaim | None:
-        """Return the claim that is meant, or ``None`` where none is seen."""
+    def find(self, spec: ClaimSpec, must_know: bool = False) -> LiveClaim | None:
+        """Return the claim that is meant, or ``None`` where none is seen. ``must_know``: whoever may not see whether
+        there is one fails, also where nothing is to be made."""
 
     def refuse_options(self, spec: ClaimSpec) -> None:
         """Refuse (``OptionError``) what the platform has no field for; no request."""

@@ -50,8 +50,16 @@ def _of_paths(spec: OwnershipSpec, report: WalkReport) -> list[Finding]:
         findings.append(Finding(ERROR, "path_missing", evidence, hint, "paths"))
     if report.found.get("given_links"):
         names = ", ".join(report.examples.get("given_links", ()))
-        evidence = f"a link is not followed: {names or 'one of the paths'}."
+        evidence = f"a link leads nowhere or out of the volume, and is not followed: {names or 'one of the paths'}."
         findings.append(Finding(ERROR, "path_is_link", evidence, "Give the path that it leads to.", "paths"))
+    if report.found.get("followed_paths"):
+        names = ", ".join(report.examples.get("followed_paths", ()))
+        evidence = f"links were followed inside the volume{f': {names}' if names else ''}."
+        findings.append(Finding(INFO, "path_followed", evidence, "", "paths"))
+    if report.found.get("left_paths"):
+        names = ", ".join(report.examples.get("left_paths", ()))
+        evidence = f"what lies behind a link is read, and never changed{f': {names}' if names else ''}."
+        findings.append(Finding(INFO, "path_not_changed", evidence, "Give the path that it leads to.", "paths"))
     return findings
 
 
@@ -62,8 +70,8 @@ def _time_is_up(spec: OwnershipSpec, report: WalkReport) -> Finding:
 
 
 def _of_refusals(spec: OwnershipSpec, seen: WalkReport, readable: bool) -> list[Finding]:
-    """Return why owners could not be changed, and what is left to do then."""
-    severity = WARNING if readable and spec.ensure != OWNED else ERROR
+    """Return why owners could not be changed, and what is left to do then. What can be read as it is can be served."""
+    severity = WARNING if readable else ERROR
     ways = _ways_out(spec, seen, readable)
     # A look mounts every volume read-only, so it cannot tell.
     if seen.mode == REPAIR and seen.volume.get("read_only") and seen.would_change:
@@ -86,14 +94,15 @@ def _of_refusals(spec: OwnershipSpec, seen: WalkReport, readable: bool) -> list[
     if seen.mode == REPAIR and seen.finished and any(seen.left.get(what) for what in FAULTS):
         evidence = f"after the repair {_numbers(seen)} are wrong still{seen.such_as(*(f'left {w}' for w in FAULTS))}."
         hint = "Somebody writes there at the same time, or the files have names outside of the paths: run again."
-        return [Finding(ERROR, "not_repaired", evidence, hint, spec.claim)]
+        return [Finding(severity, "not_repaired", evidence, hint, spec.claim)]
     return []
 
 
 def _ways_out(spec: OwnershipSpec, seen: WalkReport, readable: bool) -> str:
     """Return what a user can do where files cannot be given to the serving UID."""
     if readable:
-        return f"They can be read as they are by {spec.identity}: set ensure: readable."
+        wish = ": set ensure: readable" if spec.ensure == OWNED else ""
+        return f"They can be read as they are by {spec.identity}{wish}."
     ways = []
     groups = [group for group in seen.identities("group") if group not in (spec.gid, *spec.groups)]
     if groups:

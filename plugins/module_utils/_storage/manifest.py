@@ -22,8 +22,10 @@ import time
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import (
+    COMPARE,
     HASHES,
     MANIFEST_NAME,
+    REMEMBER,
     REPAIR,
     faults_of,
     mended,
@@ -33,20 +35,23 @@ from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree imp
 # A model has hundreds of files. What has more entries than this is none, and its manifest would cost too much.
 MANIFEST_ENTRIES = 10000
 # No manifest that was written here is longer.
-MANIFEST_BYTES = 16 << 20
+MANIFEST_BYTES = 4 << 20
 MANIFEST_FORMAT = 1
 HASH_THREADS, HASH_BLOCK, HASH_PROGRESS_SECONDS = 4, 1 << 20, 5.0
-_NEW_MANIFEST = MANIFEST_NAME + ".new"
+_NEW_MANIFEST = MANIFEST_NAME + ".new-"
+# A new one that is so many seconds older than another was left over: no run writes for so long.
+_LEFT_OVER_SECONDS = 3600.0
 
 
 class ManifestUnknown(Exception):
     """Whether files are those of their manifest cannot be said, or it cannot be written. The text is a word of the
-    report: ``too_many``, ``time_up``, ``changing``, ``not_given_away``."""
+    report: ``too_many``, ``time_up``, ``changing``, ``vanished``, ``not_given_away``."""
 
 
 class Manifests:
-    """The manifests of the given folders: compared with what is there and, in mode ``repair``, written where they are
-    not right. The tree may be hostile here too: nothing is opened through a link, and nothing written in place."""
+    """The manifests of the given folders: compared with what is there and, in the modes ``repair`` and ``remember``,
+    written where they are not right. The tree may be hostile here too: nothing is opened through a link, and nothing
+    written in place."""
 
     def __init__(self, tree: Tree, deadline: float) -> None:
         self._tree, self._task, self._deadline = tree, tree.task, deadline
@@ -56,6 +61,8 @@ class Manifests:
         """See to all of them and return what was found: how many folders are ``same``, ``differs``, ``absent``,
         ``invalid``, ``incomplete`` (no hashes yet), ``misowned``, ``written`` or ``unknown`` (with ``reason x``), and
         how many ``files`` they have, and were ``added``, ``removed`` or ``changed``."""
+        for _link in (*self._tree.not_followed, *self._tree.left):
+            self._unknown(errno.errorcode[errno.ELOOP])
         for path in self._task.paths:
             try:
                 self._see_to(path)
@@ -64,6 +71,16 @@ class Manifests:
             except OSError as error:
                 self._unknown(errno.errorcode.get(error.errno or 0, str(error.errno)))
         return self._tally
+
+    def answer(self) -> bool:
+        """See to all of them and say whether the answer to the question that the task's mode is, is yes."""
+        counts = self.see_to().counts
+        sys.stdout.write(json.dumps(counts) + "\n")
+        if self._task.mode == COMPARE:
+            return counts.keys() <= {"files", "same"}
+        if self._task.mode == REMEMBER:
+            return "written" in counts
+        return "changed" in counts or "removed" in counts
 
     def _unknown(self, reason: str) -> None:
         self._tally.add("unknown")
@@ -79,9 +96,12 @@ class Manifests:
             states = self._compare(path, entries, folder)
             for state in states or ["same"]:
                 self._tally.add(state)
-            if states and self._task.mode == REPAIR:
+            if states and self._task.mode in (REPAIR, REMEMBER):
                 self._write(folder, entries)
                 self._tally.add("written")
+        except FileNotFoundError as gone:
+            # The folder itself is there.
+            raise ManifestUnknown("vanished") from gone
         finally:
             os.close(folder)
 
@@ -180,15 +200,16 @@ class Manifests:
 
     def _write(self, folder: int, entries: dict[str, dict[str, Any]]) -> None:
         """Write the manifest of a folder as a new file of the serving identity, which then takes the old one's name."""
-        content = {"format": MANIFEST_FORMAT, "files": entries}
+        content = json.dumps({"format": MANIFEST_FORMAT, "files": entries}, indent=1, sort_keys=True).encode()
+        # It would not be read again.
+        self._stop(len(content) > MANIFEST_BYTES, "too_many")
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        # One that was left over by a run that was killed.
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(_NEW_MANIFEST, dir_fd=folder)
-        descriptor = os.open(_NEW_MANIFEST, flags, 0o600, dir_fd=folder)
+        # A name that nobody has: another run may write one at the same time.
+        new = _NEW_MANIFEST + os.urandom(8).hex()
+        descriptor = os.open(new, flags, 0o600, dir_fd=folder)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(json.dumps(content, indent=1, sort_keys=True).encode())
+                file.write(content)
                 file.flush()
                 mode, owner, group = mended((stat.S_IFREG | 0o640, self._task.uid, self._task.gid), self._task)
                 os.fchown(descriptor, owner, group)
@@ -196,18 +217,29 @@ class Manifests:
                 os.fsync(descriptor)
                 # Where the storage gives new files to somebody else, it would be one more file that is wrong.
                 self._stop(bool(faults_of(judged(os.fstat(descriptor)), self._task)), "not_given_away")
-            os.replace(_NEW_MANIFEST, MANIFEST_NAME, src_dir_fd=folder, dst_dir_fd=folder)
+                self._remove_left_over(folder, os.fstat(descriptor).st_mtime - _LEFT_OVER_SECONDS)
+            os.replace(new, MANIFEST_NAME, src_dir_fd=folder, dst_dir_fd=folder)
         except (OSError, ManifestUnknown):
             with contextlib.suppress(OSError):
-                os.unlink(_NEW_MANIFEST, dir_fd=folder)
+                os.unlink(new, dir_fd=folder)
             raise
+
+    def _remove_left_over(self, folder: int, latest: float) -> None:
+        """Remove new manifests of runs that were killed. By the storage's own clock, which all of them are written by,
+        they are older than ``latest``."""
+        with os.scandir(folder) as names:
+            for name in names:
+                if name.name.startswith(_NEW_MANIFEST):
+                    with contextlib.suppress(OSError):
+                        if name.stat(follow_symlinks=False).st_mtime < latest:
+                            os.unlink(name.name, dir_fd=folder)
 
 
 def read_manifest(text: bytes) -> dict[str, dict[str, Any]] | None:
     """Return what a manifest says of files, by their paths; ``None`` for what is no manifest of this format."""
     try:
         content = json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, MemoryError):
         return None
     if not isinstance(content, dict) or content.get("format") != MANIFEST_FORMAT:
         return None

@@ -19,6 +19,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights i
 # What is known: the files are those of the manifest, it was written for the first time, it was renewed since they
 # differ, they differ and it was left, there is none, or nobody knows.
 SAME, WRITTEN, RENEWED, DIFFERS, MISSING, UNKNOWN = "same", "written", "renewed", "differs", "missing", "unknown"
+# What to do where files differ under a workload that serves, and where nobody needs to know.
+HINT_TO_ALLOW = (
+    "Put the files back, or serve the new ones anew: stop the workload, or set allow_serving: true to take them."
+)
+HINT_TO_GO_WITHOUT = "Set manifest: none if nobody needs to know."
 # What makes a manifest be written, in the words of the walker's report.
 _NOT_RIGHT = ("absent", "invalid", "differs", "incomplete", "misowned")
 # A path that is not there has a finding of its own.
@@ -27,6 +32,7 @@ _WHY_UNKNOWN = {
     "too_many": "there are more files than a model has",
     "time_up": "its time was up",
     "changing": "files changed meanwhile",
+    "vanished": "files vanished meanwhile",
     "not_given_away": "the storage gives no file to the serving user",
     "ELOOP": "a link is not followed",
     "ENOTDIR": "a single file has no folder for it",
@@ -133,8 +139,7 @@ def manifest_findings(report: ManifestReport, claim: str, serving: Sequence[str]
     is_told = bool(report.reasons()) and set(report.reasons()) <= _TOLD_ELSEWHERE
     if (report.state == UNKNOWN and not is_told) or report.counts.get("invalid"):
         evidence = f"whether the files are those of an earlier run is unknown: {report.why_unknown()}."
-        hint = "Set manifest: none if nobody needs to know."
-        findings.append(Finding(INFO, "manifest_unknown", evidence, hint, claim))
+        findings.append(Finding(INFO, "manifest_unknown", evidence, HINT_TO_GO_WITHOUT, claim))
     elif report.state == MISSING and not may_write:
         evidence = "whether the files are those of an earlier run is unknown: there is no manifest of them yet."
         hint = "It is written by a run while nobody serves from there, or with allow_serving: true."
@@ -150,5 +155,4 @@ def _differ(report: ManifestReport, claim: str, serving: Sequence[str]) -> Findi
     # What was added alone is read by nobody who runs, and is how a new revision comes into a cache.
     others = report.counts.get("changed") or report.counts.get("removed")
     evidence = f"{', '.join(serving)} serves from there now, and {found}."
-    hint = "Put the files back, or serve the new ones anew: stop the workload, or set allow_serving: true to take them."
-    return Finding(ERROR if others else WARNING, "served_files_changed", evidence, hint, claim)
+    return Finding(ERROR if others else WARNING, "served_files_changed", evidence, HINT_TO_ALLOW, claim)

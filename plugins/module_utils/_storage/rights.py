@@ -17,6 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 LOOK, REPAIR, PROVE = "look", "repair", "prove"
+# Questions about manifests alone, whose answer is the exit status: whether the files are those of it, whether it was
+# written since they are not, and whether files that it has were changed or removed.
+COMPARE, REMEMBER, DIFFER = "compare", "remember", "differ"
+ABOUT_MANIFESTS = (COMPARE, REMEMBER, DIFFER)
 OWNED, READABLE = "owned", "readable"
 # What is remembered of files, beside them: nothing, how large they are, or also a hash of what is in them.
 NO_MANIFEST, SIZES, HASHES = "none", "sizes", "hashes"
@@ -58,7 +62,7 @@ class Task:
         loaded: dict[str, Any] = json.loads(text)
         given: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in loaded.items()}
         task = cls(**given)
-        if task.mode not in (LOOK, REPAIR, PROVE) or task.ensure not in (OWNED, READABLE):
+        if task.mode not in (LOOK, REPAIR, PROVE, *ABOUT_MANIFESTS) or task.ensure not in (OWNED, READABLE):
             raise ValueError(f"unknown mode {task.mode!r} or ensure {task.ensure!r}")
         if task.manifest not in (NO_MANIFEST, SIZES, HASHES):
             raise ValueError(f"unknown manifest {task.manifest!r}")

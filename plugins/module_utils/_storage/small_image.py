@@ -21,6 +21,10 @@ shift 4
 mode=$1 uid=$2 gid=$3 ensure=$4 base=$5 report=$6
 shift 6
 export uid gid
+case $mode in compare | remember | differ)
+  echo '{"error": "the image has no python3, and without it nothing is known of manifests"}' >&2
+  exit 2
+esac
 if [ -n "$asks_much" ]; then
   echo '{"error": "the image has no python3, and without it only the default modes and files of root are known"}' >&2
   exit 2

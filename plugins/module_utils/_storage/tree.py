@@ -13,9 +13,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import Task
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import REMEMBER, REPAIR, Task
 
 # Memory stays flat: of files with several names so many names are kept.
 HARD_LINK_NAMES = 100000
@@ -32,8 +32,12 @@ FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 def shown(path: str) -> str:
-    """Return a path as text that anything can print."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")[:EXAMPLE_LENGTH]
+    """Return a path as text that anything can print, also one that no file can have: a manifest may say anything."""
+    try:
+        text = os.fsencode(path)
+    except UnicodeEncodeError:
+        text = path.encode("utf-8", "backslashreplace")
+    return text.decode("utf-8", "backslashreplace")[:EXAMPLE_LENGTH]
 
 
 def judged(status: os.stat_result) -> tuple[int, int, int]:
@@ -91,13 +95,49 @@ class Tally:
             self.hard_links.setdefault(file, (links, []))[1].extend(names)
 
 
+class LinkLeaves(Exception):
+    """A link leads out of the volume. The text says which one, and where it leads."""
+
+
 class Tree:
-    """The volume, in which everything is opened from its root, name by name, and never through a link."""
+    """The volume, in which everything is opened from its root, name by name, and never through a link.
+
+    Only a given path may lead through links, and only where nothing is changed: ``task`` has the paths where those end.
+    ``followed`` says of each such path where it led, ``left`` the same of those that are left out, since whoever may
+    set a link would choose what root changes. ``not_followed`` says which link leads out of the volume.
+    """
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.root = os.open(task.base, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self.device = os.fstat(self.root).st_dev
+        self.followed: list[str] = []
+        self.left: list[str] = []
+        self.not_followed: list[str] = []
+        self.task = replace(task, paths=self._real_paths())
+
+    def _real_paths(self) -> tuple[str, ...]:
+        """Return the given paths without links, each once and none below another. What is opened later is opened as
+        safely as ever: that somebody changes a link meanwhile leads nowhere else."""
+        real = set()
+        for path in self.task.paths:
+            try:
+                end = self._follow([], path)
+                if path and not end:
+                    raise LinkLeaves(f"{path} -> the root of the volume")
+            except LinkLeaves as leaves:
+                self.not_followed.append(str(leaves))
+                continue
+            except OSError:
+                # Whoever opens it says why.
+                end = path
+            if end != path and self.task.mode in (REPAIR, REMEMBER):
+                self.left.append(f"{path} -> {end}")
+                continue
+            if end != path:
+                self.followed.append(f"{path} -> {end}")
+            real.add(end)
+        return tuple(path for path in sorted(real) if not any(_is_below(path, other) for other in real))
 
     def open(self, path: str, flags: int = DIRECTORY) -> int:
         """Open what lies at a path below the volume's root and return its descriptor."""
@@ -114,33 +154,45 @@ class Tree:
     def where(self, path: str, target: str) -> str:
         """Say where a link leads: ``inside`` the given paths, out of them (``leaving_links``), or nowhere
         (``dangling_links``). An absolute target counts as the volume's own where it begins with ``base``."""
+        try:
+            end = self._follow(path.split("/")[:-1], target)
+        except LinkLeaves:
+            return "leaving_links"
+        except OSError:
+            return "dangling_links"
+        inside = any(end == given or _is_below(end, given) for given in self.task.paths)
+        return "inside" if inside else "leaving_links"
+
+    def _follow(self, there: list[str], target: str) -> str:
+        """Return where something leads from a folder of the volume, as a path without links. Raises ``LinkLeaves``, and
+        ``OSError`` where it leads nowhere."""
         base = self.task.base.rstrip("/") + "/"
-        there, links = path.split("/")[:-1], 0
+        links, link = 0, target
         waiting: list[str] = []
         while target:
             links += 1
             if links > LINKS:
-                return "dangling_links"
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), link)
             if target.startswith("/"):
                 if not target.startswith(base):
-                    return "leaving_links"
+                    raise LinkLeaves(f"{link} -> {target}")
                 there, target = [], target[len(base) :]
             waiting.extend(reversed(target.split("/")))
             target = ""
             while waiting and not target:
                 part = waiting.pop()
                 if part == ".." and not there:
-                    return "leaving_links"
+                    raise LinkLeaves(f"{link} -> out of the volume")
                 if part in ("", ".", ".."):
-                    del there[len(there) - (part == "..") :]
+                    there = there[: len(there) - (part == "..")]
                     continue
-                try:
-                    place = "/".join([*there, part])
-                    if stat.S_ISLNK(os.stat(place, dir_fd=self.root, follow_symlinks=False).st_mode):
-                        target = os.readlink(place, dir_fd=self.root)
-                    else:
-                        there.append(part)
-                except OSError:
-                    return "dangling_links"
-        end = "/".join(there) + "/"
-        return "inside" if any(not path or end.startswith(path + "/") for path in self.task.paths) else "leaving_links"
+                place = "/".join([*there, part])
+                if stat.S_ISLNK(os.stat(place, dir_fd=self.root, follow_symlinks=False).st_mode):
+                    target, link = os.readlink(place, dir_fd=self.root), place
+                else:
+                    there = [*there, part]
+        return "/".join(there)
+
+
+def _is_below(path: str, other: str) -> bool:
+    return path != other and (not other or path.startswith(f"{other}/"))

@@ -6,7 +6,7 @@
 It runs inside other people's images, possibly as root: ``python3 -I -S -B -c PROGRAM '{"mode": "look", ...}'``. It
 takes a ``Task`` as JSON, prints progress as JSON lines on stderr and its report as one JSON line on stdout. Exit
 status: 0, or with ``judge`` 1 where something is wrong (left); 2 for a task that makes no sense or a volume that cannot
-be opened, 3 where time was up.
+be opened, 3 where time was up. A question about manifests alone is answered by 0 (yes) or 1.
 
 Part of the program that runs inside pods (``program``): the standard library of Python 3.8 alone.
 
@@ -33,6 +33,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._storage.lanes im
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.manifest import Manifests
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import (
+    ABOUT_MANIFESTS,
     LOOK,
     NO_MANIFEST,
     PROVE,
@@ -59,8 +60,8 @@ class Run:
     """One run of the program."""
 
     def __init__(self, task: Task) -> None:
-        self._task = task
         self._tree = Tree(task)
+        self._task = self._tree.task
         if task.mode == REPAIR:
             # Without it nothing could be changed.
             os.stat(OPENED)
@@ -159,8 +160,17 @@ class Run:
         return Prover(self._tree) if self._task.mode == PROVE else Looker(self._tree)
 
     def _first_pieces(self, tally: Tally) -> list[Piece]:
-        """Return where the walk begins: the given paths, as far as they are there and no links."""
+        """Return where the walk begins: the given paths, as far as they are there and lead through no link that is not
+        followed."""
         pieces = []
+        tree = self._tree
+        for what, paths in (
+            ("followed_paths", tree.followed),
+            ("left_paths", tree.left),
+            ("given_links", tree.not_followed),
+        ):
+            for path in paths:
+                tally.add(what, path)
         for path in self._task.paths:
             self._check_parents(path, tally)
             try:
@@ -292,6 +302,8 @@ def main(arguments: list[str]) -> int:
     """Do what the task says."""
     try:
         task = Task.read(arguments[0])
+        if task.mode in ABOUT_MANIFESTS:
+            return FINISHED if Manifests(Tree(task), time.monotonic() + task.seconds).answer() else WRONG
         run = Run(task)
     except (IndexError, TypeError, ValueError, OSError) as error:
         sys.stderr.write(json.dumps({"error": str(error)}) + "\n")

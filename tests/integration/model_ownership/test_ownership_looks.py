@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.cluster import CLAIM, NAMESPACE, ClusterHandle
 from support.modules import run_module
 from support.runai_on_cluster import RunaiOnCluster
@@ -59,15 +60,46 @@ def test_check_mode_asks_and_starts_nothing(cluster: ClusterHandle, tmp_path: Pa
     assert cluster.writes() == []
 
 
-def test_a_user_who_may_make_no_jobs_is_told_which_right_is_missing(cluster: ClusterHandle, tmp_path: Path) -> None:
+def test_a_user_who_may_make_no_jobs_is_told_that_nobody_looked_and_which_right_is_missing(
+    cluster: ClusterHandle, tmp_path: Path
+) -> None:
     rules = [
         {"apiGroups": [""], "resources": ["persistentvolumeclaims", "pods", "namespaces"], "verbs": ["get", "list"]},
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]},
     ]
     user = cluster.user("no-jobs", rules)
     result = run_module("model_ownership", {**user, **options(tmp_path)})
-    assert (result["rc"], causes(result)[0]) == (1, "permission_denied")
-    assert "jobs" in result["msg"]
+    assert (result["rc"], result["changed"], result["proof"], causes(result)) == (0, False, None, ["no_looks"])
+    assert "jobs" in result["findings"][0]["evidence"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "spread", "rc"),
+    [
+        ("ReadWriteOncePod", "preferred", 1),
+        ("ReadWriteOnce", "required", 1),
+        ("ReadWriteOnce", "preferred", 0),
+        ("ReadWriteMany", "required", 0),
+    ],
+)
+def test_a_claim_that_the_pods_cannot_share_is_refused_before_anything_is_changed(
+    cluster: ClusterHandle, tmp_path: Path, mode: str, spread: str, rc: int
+) -> None:
+    need_root()
+    model = damaged(tmp_path)
+    before = state(model)
+    spec = {"accessModes": [mode], "resources": {"requests": {"storage": "1Gi"}}}
+    metadata = {"name": f"{mode}-{spread}".lower(), "namespace": OPEN}
+    cluster.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec})
+    parameters = {**cluster.connection_in(OPEN), **options(tmp_path), "claim": metadata["name"], "spread": spread}
+    cluster.forget_requests()
+    result = run_module("model_ownership", {**parameters, "pods": 2})
+    assert (result["rc"], result["changed"]) == (rc, rc == 0), result
+    assert ("volume_claim_not_shared" in causes(result)) == (mode != "ReadWriteMany")
+    if rc:
+        assert (state(model), cluster.writes()) == (before, [])
+        assert mode in result["msg"] and "2 pods" in result["msg"]
+    assert run_module("model_ownership", {**parameters, "pods": 1})["rc"] == 0
 
 
 def test_run_ai_without_a_way_into_its_cluster_asks_nothing_in_check_mode(

@@ -120,9 +120,9 @@ def test_files_that_are_served_are_changed_only_where_that_is_allowed(
     options = cluster.workload(NAME, pods=1, model=model, volumes=[volume])
     assert run_module("vllm_workload", {**options, **cluster.connection_in(BASELINE)})["rc"] == 0
     spared = rechown.play(on(cluster))
-    assert (spared.rc, verdict(spared), weights.stat().st_uid) == (2, "failed", 0)
+    assert (spared.rc, verdict(spared), weights.stat().st_uid) == (0, "passed", 0), "they can be read"
     assert f"serves from there now: {NAME}" in shown(spared)
-    assert any(line.startswith(f"error: {NAME} serves from there now") for line in shown(spared))
+    assert any(line.startswith(f"warning: {NAME} serves from there now") for line in shown(spared))
     rechown.play(on(cluster), "-e", "gpuops_ownership_allow_serving=true").check()
     assert weights.stat().st_uid == UID
 

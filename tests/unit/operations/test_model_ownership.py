@@ -24,6 +24,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.model_files import Reader
+from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from scripted_platform import Clock, ScriptedPlatform
@@ -54,7 +55,7 @@ class ScriptedFiles:
     def target(self) -> Target:
         return Target("kubernetes", "https://cluster.example.com")
 
-    def check(self, claim: str) -> list[Finding]:
+    def check(self, claim: str, pods: int, apart: bool) -> list[Finding]:
         return []
 
     def readers(self, claim: str) -> list[Reader]:
@@ -145,7 +146,7 @@ def test_without_root_nothing_is_known_of_the_manifest() -> None:
 
 def test_files_that_are_served_are_not_looked_at_where_nobody_wants_it() -> None:
     files = make()
-    files.reading = [Reader("my-llm", ("model/sub",))]
+    files.reading = [Reader("my-llm", ("model/sub",), 2000, 2000)]
     files.check = mock.Mock(return_value=[])
     result = run(files, look_at_served=False)
     assert (result["changed"], result["looks"], causes(result)) == (False, 0, ["not_looked_at"])
@@ -153,8 +154,9 @@ def test_files_that_are_served_are_not_looked_at_where_nobody_wants_it() -> None
     assert (result["ownership"], result["proof"], result["manifest"]["state"]) == (None, None, "unknown")
     assert files.platform.looks == [] and not files.check.called
     assert run(files, look_at_served=False, paths=["model", "other"])["looks"] == 1, "the other is not served"
-    files.reading = []
-    assert run(files, look_at_served=False)["looks"] == 1
+    for others in ([], [Reader("my-llm", ("model",))], [Reader("my-llm", ("model",), 3000, 2000)]):
+        files.reading = others
+        assert run(files, look_at_served=False)["looks"] == 1, "nobody knows that this user can read them"
 
 
 def test_a_repair_is_a_change_with_its_difference() -> None:
@@ -179,12 +181,15 @@ def test_in_check_mode_a_look_predicts() -> None:
     assert (result["changed"], modes(files), "failed" in result) == (True, ["look"], False)
 
 
-def test_served_files_are_spared_and_that_is_no_success() -> None:
-    files = make(WRONG)
+@pytest.mark.parametrize(("proof", "failed"), [(PROVED, False), (UNREADABLE, True)])
+def test_served_files_are_spared_which_is_a_failure_only_where_they_cannot_be_read(
+    proof: dict[str, Any], failed: bool
+) -> None:
+    files = make(WRONG, proof)
     files.reading = [Reader("my-llm", ("model/sub",)), Reader("other", ("elsewhere",))]
     result = run(files)
-    assert (result["failed"], result["changed"], modes(files)) == (True, False, ["look"])
-    assert (causes(result), result["serving"]) == (["paths_are_served"], ["my-llm"])
+    assert (result.get("failed", False), result["changed"], modes(files)) == (failed, False, ["look"])
+    assert ("paths_are_served" in causes(result), result["serving"]) == (True, ["my-llm"])
     assert run(files, check_mode=True, looks_in_check_mode=True)["changed"] is False
     assert run(files, allow_serving=True)["serving"] == ["my-llm"]
     assert modes(files)[-1] == "repair"
@@ -203,6 +208,16 @@ def test_without_root_files_are_read_all_the_same(proof: dict[str, Any], failed:
     result = run(files)
     assert (result.get("failed", False), modes(files), result["ownership"]) == (failed, [""], None)
     assert "root_not_allowed" in causes(result)
+
+
+def test_who_may_start_no_jobs_is_told_that_nobody_looked() -> None:
+    files = make()
+    denied = Finding(ERROR, "permission_denied", "jobs is forbidden", "Permit creating jobs.", "jobs")
+    files.platform.carry_out = lambda look: GpuopsError.from_finding(denied)
+    result = run(files)
+    assert ("failed" in result, result["changed"], result["looks"], result["proof"]) == (False, False, 0, None)
+    [found] = result["findings"]
+    assert (found["cause"], found["severity"], found["hint"]) == ("no_looks", "warning", "Permit creating jobs.")
 
 
 def test_other_refusals_stop_before_anything_is_started() -> None:
@@ -255,11 +270,13 @@ def test_only_the_same_question_finds_its_own_jobs() -> None:
         {"claim": "a.b", "paths": ["y", "/data/x"]},
         {"claim": "a.b", "paths": ["x"]},
         {"claim": "a-b", "paths": ["x", "y"]},
+        {"claim": "a.b", "paths": ["x", "y"], "workload": "one"},
+        {"claim": "a.b", "paths": ["x", "y"], "workload": "another"},
     ):
         run(files, **options)
     first, same, *others = [(look.workload, look.what) for look, _started in files.platform.looks]
     assert first == same
-    assert len({first, *others}) == 3
+    assert len({first, *others}) == 5
 
 
 def ends(files: ScriptedFiles, status: int | None, report: Any, root_report: Any) -> None:

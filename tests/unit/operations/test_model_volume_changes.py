@@ -43,7 +43,7 @@ class ScriptedVolumes:
     def refuse_options(self, spec: ClaimSpec) -> None:
         pass
 
-    def find(self, spec: ClaimSpec) -> LiveClaim | None:
+    def find(self, spec: ClaimSpec, must_know: bool = False) -> LiveClaim | None:
         return self._live
 
     def missing(self, spec: ClaimSpec) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from unittest import mock
 
@@ -48,7 +49,7 @@ class AnsweredFiles:
     def target(self) -> Target:
         return Target("runai", "https://runai.example.com")
 
-    def check(self, claim: str) -> list[Finding]:
+    def check(self, claim: str, pods: int, apart: bool) -> list[Finding]:
         return []
 
     def readers(self, claim: str) -> list[Reader]:
@@ -115,15 +116,24 @@ def test_how_the_repair_ends_is_of_no_interest() -> None:
 
 
 def test_what_a_repair_does_not_mend_is_a_failure_that_says_what_is_not_known() -> None:
-    files = AnsweredFiles(NO, NO, NO, YES)
+    files = AnsweredFiles(NO, NO, NO, NO, YES)
     result = run(files)
     assert (result["failed"], result["changed"], result["proof"]) == (True, True, None)
     assert causes(result)[0] == "not_as_wanted"
-    assert asked(files)[-1] == (0, True)
+    assert asked(files)[-2:] == [(2000, True), (0, True)]
+    assert run(AnsweredFiles(NO, NO, NO, YES), ensure="readable")["failed"]
+
+
+def test_what_can_be_read_as_it_is_is_no_failure() -> None:
+    files = AnsweredFiles(NO, NO, NO, YES)
+    result = run(files)
+    assert ("failed" in result, result["changed"], result["proof"]["readable"]) == (False, True, True)
+    assert ("not_as_wanted" in causes(result), asked(files)[-1]) == (True, (2000, True))
+    assert '"mode": "look"' not in " ".join(files.platform.looks[-1][0].command)
 
 
 def test_a_path_that_is_not_there_is_told_apart() -> None:
-    result = run(AnsweredFiles(NO, NO, NO, NO))
+    result = run(AnsweredFiles(NO, NO, NO, NO, NO))
     assert (result["failed"], causes(result)[0]) == (True, "path_missing")
     assert "model" in result["msg"]
 
@@ -136,21 +146,26 @@ def test_in_check_mode_nothing_is_asked() -> None:
 
 
 def test_in_check_mode_a_look_predicts() -> None:
-    files = AnsweredFiles(NO, YES)
+    files = AnsweredFiles(NO, NO, YES)
     result = run(files, check_mode=True, looks_in_check_mode=True)
     assert (result["changed"], "failed" in result) == (True, False)
-    assert asked(files) == [(2000, True), (0, True)]
+    assert asked(files) == [(2000, True), (2000, True), (0, True)]
     assert "not_as_wanted" in causes(result)
-    missing = run(AnsweredFiles(NO, NO), check_mode=True, looks_in_check_mode=True)
+    missing = run(AnsweredFiles(NO, NO, NO), check_mode=True, looks_in_check_mode=True)
     assert (missing["changed"], causes(missing)[0]) == (False, "path_missing")
 
 
 def test_served_files_are_asked_about_and_spared() -> None:
-    files = AnsweredFiles(NO, YES)
+    files = AnsweredFiles(NO, NO, YES)
     files.reading = [Reader("my-llm", ("model",))]
     result = run(files, look_at_served=True)
-    assert (result["failed"], result["changed"], asked(files)) == (True, False, [(2000, True), (0, True)])
+    questions = [(2000, True), (2000, True), (0, True)]
+    assert (result["failed"], result["changed"], asked(files)) == (True, False, questions)
     assert "paths_are_served" in causes(result)
+    readable = AnsweredFiles(NO, YES)
+    readable.reading = files.reading
+    result = run(readable, look_at_served=True)
+    assert ("failed" in result, "paths_are_served" in causes(result)) == (False, True)
     right = AnsweredFiles(YES)
     right.reading = files.reading
     assert "failed" not in run(right, look_at_served=True)
@@ -182,6 +197,109 @@ def test_a_repair_that_somebody_removes_while_it_runs_may_have_changed_something
     assert (result["failed"], result["changed"], causes(result)[0]) == (True, True, "look_removed")
 
 
-def test_a_manifest_is_unknown() -> None:
-    result = run(AnsweredFiles(YES), manifest="sizes")
-    assert (result["manifest"]["state"], set(causes(result))) == ("unknown", {"counts_unknown", "manifest_unknown"})
+def remembered(files: AnsweredFiles, **options: Any) -> dict[str, Any]:
+    return run(files, manifest="sizes", **options)
+
+
+def served(*answers: int) -> AnsweredFiles:
+    files = AnsweredFiles(*answers)
+    files.reading = [Reader("my-llm", ("model",))]
+    return files
+
+
+def manifest_of(result: dict[str, Any]) -> str:
+    return str(result["manifest"]["state"])
+
+
+def test_files_that_are_right_and_the_same_cost_one_question() -> None:
+    files = AnsweredFiles(YES)
+    result = remembered(files)
+    assert (result["changed"], asked(files), causes(result)) == (False, [(2000, True)], ["counts_unknown"])
+    assert result["manifest"] == {
+        "state": "same",
+        "compared": "sizes",
+        "files": None,
+        "added": None,
+        "removed": None,
+        "changed": None,
+        "examples": {},
+    }
+
+
+def test_the_manifest_of_right_files_is_written_by_root() -> None:
+    files = AnsweredFiles(NO, YES, YES)
+    result = remembered(files)
+    assert (result["changed"], asked(files)) == (True, [(2000, True), (2000, True), (0, False)])
+    assert (manifest_of(result), result["answers"]) == ("written", {"before": True, "after": None})
+    assert set(causes(result)) == {"counts_unknown", "default_capabilities", "manifest_written"}
+
+
+def test_a_manifest_that_cannot_be_written_is_unknown_and_no_change() -> None:
+    result = remembered(AnsweredFiles(NO, YES, NO))
+    assert (result["changed"], manifest_of(result), "failed" in result) == (False, "unknown", False)
+    assert "manifest_unknown" in causes(result)
+    refused = remembered(AnsweredFiles(NO, YES, GpuopsError.from_finding(REFUSED)))
+    assert (refused["changed"], manifest_of(refused), "failed" in refused) == (False, "unknown", False)
+    assert set(causes(refused)) == {"counts_unknown", "manifest_unknown"}
+
+
+def test_one_that_somebody_removes_while_it_writes_may_have_changed_something() -> None:
+    states = [LookStatus(WorkloadStatus("running")), LookStatus(WorkloadStatus("deleting", deleted=True), True)]
+    result = remembered(AnsweredFiles(NO, YES, states))
+    assert (result["changed"], manifest_of(result), "failed" in result) == (True, "unknown", False)
+
+
+def test_a_repair_writes_the_manifest_too() -> None:
+    files = AnsweredFiles(NO, NO, YES, YES)
+    result = remembered(files)
+    assert (result["changed"], manifest_of(result)) == (True, "written")
+    assert asked(files) == [(2000, True), (2000, True), (0, False), (2000, True)]
+    without = remembered(AnsweredFiles(NO, NO, YES, NO, YES))
+    assert (without["answers"]["after"], manifest_of(without), "failed" in without) == (True, "unknown", False)
+    assert "manifest_unknown" in causes(without)
+    still_wrong = remembered(AnsweredFiles(NO, NO, YES, NO, NO, NO, YES))
+    assert (still_wrong["failed"], manifest_of(still_wrong)) == (True, "unknown")
+
+
+def test_files_that_were_changed_under_a_workload_that_serves_are_an_error() -> None:
+    files = served(NO, YES, YES)
+    result = remembered(files)
+    assert (result["failed"], result["changed"], manifest_of(result)) == (True, False, "differs")
+    assert (causes(result)[0], asked(files)) == ("served_files_changed", [(2000, True)] * 3)
+    assert "my-llm" in result["msg"]
+
+
+def test_a_manifest_that_is_missing_under_a_workload_that_serves_is_no_error() -> None:
+    result = remembered(served(NO, YES, NO))
+    assert (result["changed"], manifest_of(result), "failed" in result) == (False, "unknown", False)
+    assert "manifest_unknown" in causes(result)
+    both = remembered(served(NO, NO, YES, NO, YES))
+    assert {"served_files_changed", "paths_are_served"} <= set(causes(both))
+
+
+def test_a_served_manifest_is_written_where_that_is_allowed() -> None:
+    result = remembered(served(NO, YES, YES), allow_serving=True)
+    assert (result["changed"], manifest_of(result)) == (True, "written")
+
+
+def test_check_mode_says_that_a_manifest_would_be_written() -> None:
+    files = AnsweredFiles(NO, YES)
+    result = remembered(files, check_mode=True, looks_in_check_mode=True)
+    assert (result["changed"], manifest_of(result), asked(files)) == (True, "unknown", [(2000, True)] * 2)
+    assert "manifest_unknown" in causes(result)
+    same = remembered(AnsweredFiles(YES), check_mode=True, looks_in_check_mode=True)
+    assert (same["changed"], manifest_of(same)) == (False, "same")
+    spared = remembered(served(NO, YES, NO), check_mode=True, looks_in_check_mode=True)
+    assert (spared["changed"], manifest_of(spared)) == (False, "unknown")
+    silent = remembered(AnsweredFiles(), check_mode=True)
+    assert (manifest_of(silent), causes(silent)) == ("unknown", ["not_looked_at"])
+
+
+def test_without_a_manifest_nobody_asks_for_it() -> None:
+    modes = {}
+    for manifest in ("none", "sizes"):
+        files = AnsweredFiles(YES)
+        result = run(files, manifest=manifest)
+        modes[manifest] = re.findall(r'"mode": "(\w+)"', " ".join(files.platform.looks[0][0].command))
+        assert (result["manifest"] is None) == (manifest == "none")
+    assert modes == {"none": ["look", "prove"], "sizes": ["look", "prove", "compare"]}

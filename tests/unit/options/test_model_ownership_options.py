@@ -56,6 +56,7 @@ def test_paths_are_those_below_the_claim(paths: list[str], below: tuple[str, ...
         ({"paths": ["a\0b"]}, "paths[0]"),
         ({"paths": ["-delete"]}, "paths[0]"),
         ({"paths": ["/data/ok/-rf/x"]}, "paths[0]"),
+        ({"pods": 0}, "pods"),
         ({"mount_path": "/"}, "mount_path"),
         ({"mount_path": "data"}, "mount_path"),
         ({"mount_path": "/data/../x"}, "mount_path"),
@@ -117,3 +118,12 @@ def test_no_path_leads_out_of_the_claim(path: str) -> None:
 )
 def test_jobs_are_called_after_the_claim(claim: str, name: str) -> None:
     assert read_ownership_options(params(claim=claim)).name == name
+
+
+@pytest.mark.parametrize(
+    ("pods", "spread", "apart"),
+    [(1, "required", False), (2, "required", True), (2, "preferred", False), (2, "none", False)],
+)
+def test_pods_are_apart_where_they_have_to_be(pods: int, spread: str, apart: bool) -> None:
+    options = read_ownership_options(params(pods=pods, spread=spread))
+    assert (options.pods, options.apart) == (pods, apart)

@@ -34,13 +34,13 @@ def readers(definition: dict[str, Any], claim: str = CLAIM, kind: str = "distrib
 
 
 def test_a_workload_reads_what_its_command_names() -> None:
-    assert readers(definition()) == [Reader(examples.NAME, (MODEL,))]
-    assert readers(definition(pods=1), kind="inferences") == [Reader(examples.NAME, (MODEL,))]
+    assert readers(definition()) == [Reader(examples.NAME, (MODEL,), 2000, 2000)]
+    assert readers(definition(pods=1), kind="inferences") == [Reader(examples.NAME, (MODEL,), 2000, 2000)]
 
 
 def test_a_command_in_a_variable_counts() -> None:
     found = readers(definition(distributed_executor_backend="ray", vllm_version="0.11.0"))
-    assert found == [Reader(examples.NAME, (MODEL,))]
+    assert found == [Reader(examples.NAME, (MODEL,), 2000, 2000)]
 
 
 def test_others_read_nothing_that_counts() -> None:

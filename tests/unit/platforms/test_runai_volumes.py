@@ -13,9 +13,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import DoubtfulAnswer
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.refusals import ApiError
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.source_words import MARK
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.volumes import RunaiVolumes
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.volumes import BOUND, LiveClaim
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.claim import ClaimSpec
 
@@ -66,3 +68,41 @@ def test_a_claim_without_a_data_source_cannot_be_deleted(host: Host, retry: Retr
     claim = LiveClaim("models", "uid-1", BOUND, False, {})
     (finding,) = over(Doubtful(MARK), host, retry).check_removal(claim)
     assert (finding.severity, finding.cause, finding.object) == ("error", "name_in_use", "models")
+
+
+class Hidden(Doubtful):
+    """A control plane that refuses to list data sources."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(MARK)
+        self._status = status
+
+    def data_sources(self, project: str, **query: str) -> list[dict[str, Any]]:
+        raise ApiError(Finding(ERROR, "forbidden", "the control plane refused to list data sources."), self._status, "")
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_data_sources_that_may_not_be_read_are_in_nobodys_way_who_makes_none(
+    host: Host, retry: Retry, status: int
+) -> None:
+    volumes = over(Hidden(status), host, retry)
+    assert volumes.find(ClaimSpec("models")) is None
+    told = volumes.missing(ClaimSpec("models"))
+    assert told is not None
+    assert (told.severity, told.cause, f"({status})" in told.evidence) == ("info", "volume_not_seen", True)
+
+
+@pytest.mark.parametrize(
+    ("spec", "must_know", "status"),
+    [
+        (ClaimSpec("models", size="1Gi"), False, 403),
+        (ClaimSpec("models", data_source="models"), False, 403),
+        (ClaimSpec("models"), True, 403),
+        (ClaimSpec("models"), False, 401),
+    ],
+)
+def test_whoever_would_write_has_to_know(
+    host: Host, retry: Retry, spec: ClaimSpec, must_know: bool, status: int
+) -> None:
+    with pytest.raises(ApiError):
+        over(Hidden(status), host, retry).find(spec, must_know)

@@ -9,16 +9,20 @@ import json
 import os
 import shutil
 import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.manifest import (
     MANIFEST_ENTRIES,
+    Manifests,
     manifest_difference,
     read_manifest,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import MANIFEST_NAME
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import MANIFEST_NAME, Task
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree import Tree
 from hypothesis import given
 from hypothesis import strategies as st
 from support.walks import GID, ROOT, UID, Walked, make_file, make_folder, prove, state, walk
@@ -124,7 +128,7 @@ def test_it_is_no_part_of_the_model(volume: Path, model: Path) -> None:
     """It is neither counted nor judged nor read by the proof, wherever it lies."""
     repair(volume)
     make_file(model / "original" / MANIFEST_NAME, 0o600, 0, 0)
-    make_file(model / f"{MANIFEST_NAME}.new", 0o600, 0, 0)
+    make_file(model / f"{MANIFEST_NAME}.new-0", 0o600, 0, 0)
     walked = walk("repair", volume, "model", manifest="sizes")
     assert (walked.found("files"), walked.found("owner"), seen(walked)) == (3, 0, {"files": 3, "same": 1})
     (model / MANIFEST_NAME).chmod(0o000)
@@ -170,7 +174,7 @@ def test_what_lies_in_its_place_is_never_followed(volume: Path, model: Path, kin
     outside = make_file(volume / "outside", 0o600, 0, 0)
     outside.write_text('{"format": 1, "files": {"secret": {"bytes": 1}}}')
     before = (outside.read_text(), state(volume)[os.fsencode(outside)][:3])
-    for name in (MANIFEST_NAME, f"{MANIFEST_NAME}.new"):
+    for name in (MANIFEST_NAME, f"{MANIFEST_NAME}.new-0"):
         if kind == "link":
             (model / name).symlink_to("../outside")
         elif kind == "hard link":
@@ -226,10 +230,51 @@ def test_a_run_whose_time_is_up_writes_none(volume: Path, model: Path) -> None:
 
 def test_one_that_was_killed_leaves_nothing_for_good(volume: Path, model: Path) -> None:
     repair(volume)
-    make_file(model / f"{MANIFEST_NAME}.new", 0o600, 0, 0)
+    left_over = make_file(model / f"{MANIFEST_NAME}.new-0", 0o600, 0, 0)
+    os.utime(left_over, (0, 0))
+    written_now = make_file(model / f"{MANIFEST_NAME}.new-1", 0o600, 0, 0)
     shutil.rmtree(model / "original")
     assert repair(volume)["written"] == 1
+    assert sorted(path.name for path in model.glob(f"{MANIFEST_NAME}*")) == [MANIFEST_NAME, written_now.name]
+
+
+def test_of_two_runs_at_a_time_none_fails(volume: Path, model: Path) -> None:
+    """Each writes a new file of its own, which the other one leaves alone."""
+    with ThreadPoolExecutor(2) as runs:
+        for number in range(5):
+            make_file(model / str(number))
+            counts = list(runs.map(lambda _run: repair(volume), range(2)))
+            assert not any("unknown" in found for found in counts), counts
+    assert repair(volume) == {"files": 8, "same": 1}
     assert [path.name for path in model.glob(f"{MANIFEST_NAME}*")] == [MANIFEST_NAME]
+
+
+def test_names_that_no_file_can_have_are_no_end_of_the_report(volume: Path, model: Path) -> None:
+    (model / MANIFEST_NAME).write_text('{"format": 1, "files": {"\\ud800": {"bytes": 1}}}')
+    walked = walk("repair", volume, "model", manifest="sizes")
+    assert seen(walked)["written"] == 1
+    assert walked.report["examples"]["removed"] == ["model/\\ud800"]
+
+
+def test_one_that_nobody_would_read_again_is_not_written(
+    volume: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifests = Manifests(
+        Tree(Task("repair", str(volume), ("model",), UID, GID, manifest="sizes")), time.monotonic() + 60
+    )
+    monkeypatch.setattr(manifests, "_entries", lambda path: {f"{n}{'n' * 2000}": {"bytes": 1} for n in range(3000)})
+    assert manifests.see_to().counts["reason too_many"] == 1
+    assert list(model.glob(f"{MANIFEST_NAME}*")) == []
+
+
+def test_a_file_that_vanishes_while_it_is_read_has_a_word_of_its_own(
+    volume: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifests = Manifests(
+        Tree(Task("look", str(volume), ("model",), UID, GID, manifest="hashes")), time.monotonic() + 60
+    )
+    monkeypatch.setattr(manifests, "_entries", lambda path: {"gone": {"bytes": 1}})
+    assert manifests.see_to().counts == {"files": 1, "unknown": 1, "reason vanished": 1}
 
 
 def test_root_needs_no_more_rights_for_it(volume: Path, model: Path) -> None:

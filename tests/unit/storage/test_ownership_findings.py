@@ -38,10 +38,6 @@ def test_nothing_is_said_of_what_is_right() -> None:
 @pytest.mark.parametrize(
     ("parts", "cause"),
     [
-        ({"done": {"refused": 3, "errno EPERM": 3}, "left": {"owner": 3}}, "ownership_refused"),
-        ({"done": {"ignored": 3}, "left": {"owner": 3}}, "ownership_ignored"),
-        ({"found": {"owner": 3}, "volume": {"read_only": True}, "done": {"refused": 3}}, "volume_read_only"),
-        ({"left": {"owner": 1}}, "not_repaired"),
         ({"found": {"missing": 1}, "examples": {"missing": ("gone",)}}, "path_missing"),
         ({"found": {"given_links": 1}}, "path_is_link"),
         ({"finished": False}, "time_is_up"),
@@ -65,9 +61,27 @@ def test_what_a_person_should_know_stops_nothing(counts: dict[str, int], cause: 
     assert causes(seen(found=counts)) == {cause: severity}
 
 
-def test_refusals_do_not_matter_where_only_reading_was_asked_for() -> None:
-    report = seen(done={"refused": 1, "errno EPERM": 1})
-    assert causes(report, PROVED, replace(SPEC, ensure="readable")) == {"ownership_refused": "warning"}
+@pytest.mark.parametrize("ensure", ["owned", "readable"])
+@pytest.mark.parametrize(
+    ("parts", "cause"),
+    [
+        ({"done": {"refused": 3, "errno EPERM": 3}, "left": {"owner": 3}}, "ownership_refused"),
+        ({"done": {"ignored": 3}, "left": {"owner": 3}}, "ownership_ignored"),
+        ({"found": {"owner": 3}, "volume": {"read_only": True}, "done": {"refused": 3}}, "volume_read_only"),
+        ({"left": {"owner": 1}}, "not_repaired"),
+    ],
+)
+def test_what_stays_as_it_is_stops_nothing_where_it_can_be_read(parts: dict[str, Any], cause: str, ensure: str) -> None:
+    spec = replace(SPEC, ensure=ensure)
+    assert causes(seen(**parts), PROVED, spec) == {cause: "warning"}
+    assert causes(seen(**parts), UNREADABLE, spec) == {cause: "error", "files_unreadable": "error"}
+    assert causes(seen(**parts), None, spec) == {cause: "error"}
+
+
+def test_links_that_were_followed_are_told() -> None:
+    parts = {"found": {"followed_paths": 1}, "examples": {"followed_paths": ("current -> v2",)}}
+    assert causes(seen(**parts)) == {"path_followed": "info"}
+    assert causes(seen(found={"left_paths": 1})) == {"path_not_changed": "info"}
 
 
 def test_files_that_can_be_read_as_they_are() -> None:

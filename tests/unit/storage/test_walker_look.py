@@ -9,8 +9,9 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.report import WalkReport
-from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import Task
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import MANIFEST_NAME, Task
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree import IDENTITIES, Tally, Tree
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.visitors import Looker
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.walker import REPORT_BYTES, fitting
@@ -101,12 +102,81 @@ def test_hard_links_that_leave_are_told(volume: Path) -> None:
 def test_paths_that_are_missing_links_or_files(volume: Path) -> None:
     make_folder(volume / "model")
     make_file(volume / "one", 0o600)
-    (volume / "current").symlink_to("model")
-    walked = walk("look", volume, "one", "current", "gone", "one/below", judge=True)
+    make_file(volume / "two", 0o600)
+    (volume / "dangling").symlink_to("nowhere")
+    walked = walk("look", volume, "one", "dangling", "gone", "two/below", judge=True)
     assert walked.status == 1
     assert walked.found("files") == 1
-    assert walked.report["examples"]["given_links"] == ["current -> model"]
-    assert walked.report["examples"]["missing"] == ["gone", "one/below"]
+    assert walked.report["examples"]["given_links"] == ["dangling -> nowhere"]
+    assert walked.report["examples"]["missing"] == ["gone", "two/below"]
+
+
+@pytest.mark.parametrize(
+    ("given", "link", "target"),
+    [
+        ("current", "current", "v2"),
+        ("current/mistral", "current", "v2"),
+        ("current/mistral", "current", "./team/../v2/"),
+        ("v1/mistral", "v1", "{volume}/v2"),
+        ("team/current/mistral", "team/current", "../v2"),
+    ],
+)
+def test_a_given_path_may_lead_through_links_inside_the_volume(
+    volume: Path, given: str, link: str, target: str
+) -> None:
+    make_folder(volume / "team")
+    make_folder(volume / "v2")
+    make_folder(volume / "v2" / "mistral")
+    make_file(volume / "v2" / "mistral" / "weights", 0o600, 0, 0)
+    (volume / link).symlink_to(target.format(volume=volume))
+    real = "v2/mistral" if given.endswith("mistral") else "v2"
+    walked = walk("look", volume, given, real, manifest="sizes")
+    assert (walked.found("files"), walked.found("owner")) == (1, 1)
+    assert walked.report["examples"]["followed_paths"] == [f"{given} -> {real}"]
+    assert walked.report["manifest"] == {"files": 1, "absent": 1}
+    proof = prove(volume, given, judge=True)
+    assert (proof.status, proof.found("unreadable"), proof.found("missing")) == (1, 1, 0)
+    before = state(volume)
+    repaired = walk("repair", volume, given, manifest="sizes", judge=True)
+    assert repaired.report["examples"]["left_paths"] == [f"{given} -> {real}"]
+    assert repaired.report["manifest"] == {"unknown": 1, "reason ELOOP": 1}
+    assert state(volume) == before, "whoever sets a link would choose what root changes"
+    assert walk("repair", volume, real, manifest="sizes", judge=True).status == 0
+    assert (volume / real / MANIFEST_NAME).is_file()
+    assert prove(volume, given, judge=True).status == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "link", "target", "told"),
+    [
+        ("out/passwd", "out", "/etc", "out -> /etc"),
+        ("out", "out", "../../../etc", "out -> out of the volume"),
+        ("out", "out", ".", "out -> the root of the volume"),
+        ("out/passwd", "out", "{volume}-other", "out -> {volume}-other"),
+        ("model/out/passwd", "model/out", "/etc", "model/out -> /etc"),
+    ],
+)
+def test_a_given_path_that_leads_out_of_the_volume_is_not_followed(
+    volume: Path, given: str, link: str, target: str, told: str
+) -> None:
+    make_folder(volume / "model")
+    make_file(volume / "passwd", 0o600, 0, 0)
+    (volume / link).symlink_to(target.format(volume=volume))
+    before = state(volume)
+    walked = walk("repair", volume, given, manifest="sizes", judge=True)
+    assert walked.status == 1
+    assert walked.report["examples"]["given_links"] == [told.format(volume=volume)]
+    assert walked.report["manifest"] == {"unknown": 1, "reason ELOOP": 1}
+    assert (walked.found("files"), walked.found("missing")) == (0, 0)
+    assert state(volume) == before
+
+
+def test_links_that_lead_in_a_circle_are_not_followed_for_ever(volume: Path) -> None:
+    (volume / "one").symlink_to("two")
+    (volume / "two").symlink_to("one")
+    walked = walk("look", volume, "one", "two/below", judge=True)
+    assert walked.status == 1
+    assert walked.report["examples"]["given_links"] == ["one -> two"]
 
 
 def test_the_whole_volume_can_be_looked_at(volume: Path) -> None:

@@ -39,6 +39,13 @@ class ClaimUse:
     option: str
 
 
+def waits_for_first_pod(found: Object, binding_mode: Callable[[str], str | None]) -> bool:
+    """Say whether a claim has no volume yet and gets one with the first pod that mounts it, where that runs."""
+    storage_class = str(mapping(found.get("spec")).get("storageClassName") or "")
+    is_pending = mapping(found.get("status")).get("phase") == "Pending"
+    return is_pending and bool(storage_class) and binding_mode(storage_class) == _LATER
+
+
 def claim_findings(use: ClaimUse, found: Object | None, binding_mode: Callable[[str], str | None]) -> list[Finding]:
     """Return what stands against using a claim so; ``found`` is the claim, ``binding_mode`` that of a storage class
     (``None``: not known)."""

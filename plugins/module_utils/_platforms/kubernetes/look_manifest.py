@@ -124,7 +124,7 @@ def _pod(look: Look, name: str = "") -> Body:
         "securityContext": _identity(place),
         "affinity": {**_near(place), **_apart(look, name)},
         "nodeSelector": dict(place.node_selector),
-        "tolerations": [toleration(given) for given in place.tolerations],
+        "tolerations": _tolerations(place),
         "imagePullSecrets": [{"name": secret} for secret in place.image_pull_secrets],
         "priorityClassName": place.priority_class or "",
         "subdomain": name if look.copies else "",
@@ -134,6 +134,16 @@ def _pod(look: Look, name: str = "") -> Body:
         "terminationGracePeriodSeconds": 0,
     }
     return {key: value for key, value in body.items() if value not in ([], {}, "")}
+
+
+def _tolerations(place: LookPlace) -> list[Body]:
+    """Return which taints it tolerates. That of GPU machines is among them unless the user says something of it: pods
+    that ask for GPUs get it from clusters that use it (admission plugin ExtendedResourceToleration), and a look that
+    asks for none has to get to the same machines."""
+    given = [toleration(one) for one in place.tolerations]
+    if any(one.key == GPU_RESOURCE for one in place.tolerations):
+        return given
+    return [*given, {"key": GPU_RESOURCE, "operator": "Exists"}]
 
 
 def look_pod(look: Look) -> Body:

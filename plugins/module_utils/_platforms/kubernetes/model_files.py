@@ -17,6 +17,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.claims import (
     ClaimUse,
     claim_findings,
+    waits_for_first_pod,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.client import (
     KubernetesClient,
@@ -35,9 +36,13 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.model_files import Reader, paths_named
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import mapping, mappings
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import (
+    mapping,
+    mappings,
+    whole_number,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
-from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import INFO, Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, INFO, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 Object = Mapping[str, Any]
@@ -67,13 +72,17 @@ class KubernetesModelFiles:
         """Return where this points."""
         return self._platform.target()
 
-    def check(self, claim: str) -> list[Finding]:
-        """Return what stands against mounting a claim into one pod; nothing where it may not be seen."""
+    def check(self, claim: str, pods: int, apart: bool) -> list[Finding]:
+        """Return what stands against mounting a claim into so many pods; nothing where it may not be seen."""
         answer = self._facts.claim(claim)
         if not answer.permitted:
             return []
+        if answer.content is not None and waits_for_first_pod(answer.content, binding_mode(self._facts)):
+            evidence = f"the claim {claim} has no volume yet, so no model lies on it."
+            hint = "Put the model there first: the first pod that mounts the claim decides where its volume is."
+            return [Finding(ERROR, "volume_claim_unbound", evidence, hint, "claim")]
         # One that all mount read-only can be looked at.
-        use = ClaimUse(claim, 1, apart=False, read_only=True, option="claim")
+        use = ClaimUse(claim, pods, apart, read_only=True, option="claim")
         return claim_findings(use, answer.content, binding_mode(self._facts))
 
     def readers(self, claim: str) -> list[Reader]:
@@ -97,6 +106,7 @@ class KubernetesModelFiles:
 def readers_of(claim: str, pods: Sequence[Object]) -> list[Reader]:
     """Return which workloads serve from a claim, of their pods (pure)."""
     known: dict[str, set[str]] = {}
+    identities: dict[str, set[tuple[int | None, int | None]]] = {}
     unknown: set[str] = set()
     for pod in pods:
         workload = str(mapping(mapping(pod.get("metadata")).get("labels")).get(WORKLOAD_LABEL) or "")
@@ -105,9 +115,21 @@ def readers_of(claim: str, pods: Sequence[Object]) -> list[Reader]:
             continue
         paths = {path for container, mount in mounts for path in _paths(container, mount)}
         known.setdefault(workload, set()).update(paths)
+        identities.setdefault(workload, set()).update(_identity(container, pod) for container, _mount in mounts)
         if not paths:
             unknown.add(workload)
-    return [Reader(name, () if name in unknown else tuple(sorted(paths))) for name, paths in sorted(known.items())]
+    readers = []
+    for name, found in sorted(known.items()):
+        uid, gid = next(iter(identities[name])) if len(identities[name]) == 1 else (None, None)
+        readers.append(Reader(name, () if name in unknown else tuple(sorted(found)), uid, gid))
+    return readers
+
+
+def _identity(container: Object, pod: Object) -> tuple[int | None, int | None]:
+    """Return as which user and group a container runs; ``None`` where that is left to its image."""
+    of_all = mapping(mapping(pod.get("spec")).get("securityContext"))
+    stated = {**of_all, **mapping(container.get("securityContext"))}
+    return whole_number(stated.get("runAsUser"), None), whole_number(stated.get("runAsGroup"), None)
 
 
 def _mounts(claim: str, pod: Object) -> Iterator[tuple[Object, Object]]:

@@ -96,7 +96,7 @@ class KubernetesVolumes:
         """Bound what all requests inside may take together."""
         return self._client.within(seconds)
 
-    def find(self, spec: ClaimSpec) -> LiveClaim | None:
+    def find(self, spec: ClaimSpec, must_know: bool = False) -> LiveClaim | None:
         """Return the claim of this name: one request where it is bound."""
         found = self._client.get(CLAIMS, spec.name)
         return None if found is None else self._live(found)

@@ -28,6 +28,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     CLAIMS,
     EVENTS,
     FABRIC_KINDS,
+    JOBS,
     NAMESPACES,
     NETWORKS,
     NODES,
@@ -61,6 +62,12 @@ def used_permissions() -> list[Permission]:
         if (row.resource in reads.get(row.verb, ()) and row.subresource is None)
         or (row.resource == PODS and row.subresource is not None)
     ]
+
+
+def missing_for_jobs(client: KubernetesClient) -> list[str]:
+    """Return in words which rights to run jobs in the project's namespace are missing."""
+    needed, optional = missing_permissions(client, (), (), [row for row in PERMISSIONS if row.resource == JOBS])
+    return in_words([*needed, *optional])
 
 
 def view_checks(

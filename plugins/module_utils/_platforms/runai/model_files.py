@@ -16,11 +16,16 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connec
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.model_files import (
     KubernetesModelFiles,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.permissions import ROLE_PAGE
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.model_files import Reader
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import RunaiClient
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.cluster_preflight import (
+    missing_for_jobs,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.cluster_view import (
+    NOT_USED,
     ClusterView,
     NotUsable,
 )
@@ -33,7 +38,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.training_looks import TrainingLooks
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.trainings import Trainings
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
-from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import INFO, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 
@@ -68,10 +73,10 @@ class RunaiModelFiles:
         """Return where this points."""
         return self._runai.target()
 
-    def check(self, claim: str) -> list[Finding]:
-        """Return what stands against mounting a claim into one pod, or why the cluster is not looked into."""
+    def check(self, claim: str, pods: int, apart: bool) -> list[Finding]:
+        """Return what stands against mounting a claim into so many pods, or why the cluster is not looked into."""
         if self._inside is not None:
-            return self._inside.check(claim)
+            return self._inside.check(claim, pods, apart)
         return [] if self._obstacle is None else [self._obstacle]
 
     def readers(self, claim: str) -> Sequence[Reader]:
@@ -87,10 +92,19 @@ class RunaiModelFiles:
         project = place.project()
         if connection.kubernetes is None:
             return None
+        view = ClusterView(connection, host)
         try:
-            client = ClusterView(connection, host).proven(project.namespace)
+            client = view.proven(project.namespace)
+            with view.asking():
+                missing = missing_for_jobs(client)
         except NotUsable as obstacle:
             self._obstacle = obstacle.finding
+            return None
+        if missing:
+            # Enough to look into the cluster, as people give it who let nothing but Run:ai write there.
+            evidence = f"the files are seen to by trainings, since jobs in the cluster need more: {'; '.join(missing)}."
+            hint = f"Permit it to have files counted: {ROLE_PAGE} has the Role."
+            self._obstacle = Finding(INFO, NOT_USED, evidence, hint, "kubeconfig")
             return None
         # The cluster that is expected was looked for among those of Run:ai.
         return KubernetesModelFiles(replace(connection, expect_cluster=None), host, client)

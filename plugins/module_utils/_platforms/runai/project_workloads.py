@@ -15,7 +15,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.model_files import Reader, paths_named
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai import observe
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import RunaiClient
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import mapping, mappings
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import (
+    mapping,
+    mappings,
+    whole_number,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.command_line import RAY_LEADER_VARIABLE
 
 Record = Mapping[str, Any]
@@ -67,7 +71,15 @@ def reader_of(claim: str, kind: str, entry: Record, definition: Record) -> list[
     if not mounts:
         return []
     paths = {path for part, mount in mounts for path in paths_named(_words(part), str(mount.get("path") or ""))}
-    return [Reader(live.name, tuple(sorted(paths)))]
+    identities = {_identity(part, spec) for part, _mount in mounts}
+    uid, gid = next(iter(identities)) if len(identities) == 1 else (None, None)
+    return [Reader(live.name, tuple(sorted(paths)), uid, gid)]
+
+
+def _identity(part: Record, spec: Record) -> tuple[int | None, int | None]:
+    """Return as which user and group a role runs; ``None`` where that is left to its image."""
+    security = mapping(part.get("security")) or mapping(spec.get("security"))
+    return whole_number(security.get("runAsUid"), None), whole_number(security.get("runAsGid"), None)
 
 
 def _serves(entry: Record) -> bool:

@@ -56,6 +56,8 @@ T = TypeVar("T")
 
 # Seconds before each look for a data source whose creation got no clear answer.
 _LOOKS_AFTER_DOUBT = (0.5, 1.0, 2.0, 4.0, 8.0)
+# The answers to whoever may not read data sources, and of control planes that have none.
+_NOT_SHOWN = (403, 404)
 # For this many seconds after its creation, a data source without a state counts as being made.
 _APPEARING_SECONDS = 30.0
 
@@ -73,6 +75,7 @@ class RunaiVolumes:
         self._view = view
         self._place = Place(client, connection.project or "")
         self._obstacle: Finding | None = None
+        self._refusal: ApiError | None = None
         self._sources: dict[str, Record] = {}
         self._in_cluster: LiveClaim | None = None
         self._created: dict[str, float] = {}
@@ -107,11 +110,17 @@ class RunaiVolumes:
             with self._view.within(seconds):
                 yield
 
-    def find(self, spec: ClaimSpec) -> LiveClaim | None:
+    def find(self, spec: ClaimSpec, must_know: bool = False) -> LiveClaim | None:
         """Return the claim by its data source, else as the cluster shows it. A claim that is to get a data source
-        (``data_source``) and has none counts as not there."""
+        (``data_source``) and has none counts as not there. Data sources that may not be read are none where no claim
+        and no data source would be made."""
         verify_cluster(self._connection, self._place, None)
-        entry = self._source(spec)
+        try:
+            entry = self._source(spec)
+        except ApiError as refused:
+            if must_know or spec.size is not None or spec.data_source is not None or refused.status not in _NOT_SHOWN:
+                raise
+            self._refusal, entry = refused, None
         self._in_cluster = self._seen(lambda volumes: volumes.find(spec))
         if entry is not None:
             return self._live(spec.name, entry)
@@ -128,10 +137,10 @@ class RunaiVolumes:
         if not self._may_be_there():
             evidence = f"there is no volume claim {spec.name!r} in the namespace of project {self._connection.project}."
             return Finding(ERROR, "volume_claim_missing", evidence, "Set size to have it made.", "name")
-        evidence = (
-            f"project {self._connection.project} has no data source of the claim {spec.name}, and the Run:ai API does "
-            "not show claims: whether it is there is unknown."
-        )
+        shown = f"project {self._connection.project} has no data source of the claim {spec.name}"
+        if self._refusal is not None:
+            shown = f"the data sources of project {self._connection.project} may not be read ({self._refusal.status})"
+        evidence = f"{shown}, and the Run:ai API does not show claims: whether it is there is unknown."
         hint = "Give a kubeconfig of the cluster to have it looked at. A workload can mount it without a data source."
         return Finding(INFO, "volume_not_seen", evidence, hint, "name")
 
@@ -149,6 +158,8 @@ class RunaiVolumes:
     def differences(self, spec: ClaimSpec, live: LiveClaim) -> list[ClaimChange]:
         """Return how the data source, and the claim as far as it is shown, differ from what is wanted."""
         entry = self._sources.get(live.handle)
+        if self._refusal is not None:
+            raise self._refusal
         if entry is None:
             found = f"the claim {live.name} has no data source, and only that can be taken over on Run:ai."
             raise OptionError.of("adopt", found, "Set data_source to have one made, or leave adopt out.")

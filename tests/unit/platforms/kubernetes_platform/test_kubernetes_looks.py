@@ -109,8 +109,17 @@ class TestManifest:
 
     def test_nothing_is_stated_that_is_not_known(self) -> None:
         pod = look_job(BARE, "look")["spec"]["template"]["spec"]
-        assert not {"affinity", "nodeSelector", "tolerations", "imagePullSecrets"} & set(pod)
+        assert not {"affinity", "nodeSelector", "imagePullSecrets"} & set(pod)
         assert "supplementalGroups" not in pod["securityContext"]
+
+    def test_it_gets_to_machines_with_the_taint_of_gpus(self) -> None:
+        place = dataclasses.replace(BARE.place, tolerations=(TolerationSpec("team"),))
+        for look, others in (
+            (BARE, []),
+            (dataclasses.replace(BARE, place=place), [{"key": "team", "operator": "Exists"}]),
+        ):
+            pod = look_job(look, "look")["spec"]["template"]["spec"]
+            assert pod["tolerations"] == [*others, {"key": "nvidia.com/gpu", "operator": "Exists"}]
 
     def test_the_kubelet_expands_nothing_in_it(self) -> None:
         look = dataclasses.replace(LOOK, environment={"TEXT": "$(HOME)", "KEY": SecretReference("my-key", "api-key")})

@@ -6,18 +6,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import (
+    Connection,
+    KubernetesConnection,
+)
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.claims import waits_for_first_pod
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.look_manifest import (
     look_job,
     look_pod,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.looks import look_status
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.model_files import readers_of
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.model_files import (
+    KubernetesModelFiles,
+    readers_of,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look, LookMount, LookPlace
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.model_files import Reader
+from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import RunAsSpec
+from scripted_api import ScriptedApi
 
 LOOK = Look(
     "models",
@@ -55,6 +65,16 @@ def pod(*words: str, ready: bool = True, claim: str = "models", **mount: str) ->
 )
 def test_what_a_command_names_below_the_mount_is_read(words: tuple[str, ...], paths: tuple[str, ...]) -> None:
     assert readers_of("models", [pod(*words)]) == [Reader("my-llm", paths)]
+
+
+def test_as_whom_they_are_read_is_told_where_all_pods_say_the_same() -> None:
+    own, others = pod("/data/M"), pod("/data/M")
+    own["spec"]["securityContext"] = {"runAsUser": 2000, "runAsGroup": 3000}
+    assert readers_of("models", [own]) == [Reader("my-llm", ("M",), 2000, 3000)]
+    assert readers_of("models", [own, others]) == [Reader("my-llm", ("M",), None, None)]
+    others["spec"]["securityContext"] = {"runAsUser": 1000, "runAsGroup": 3000}
+    others["spec"]["containers"][0]["securityContext"] = {"runAsUser": 2000}
+    assert readers_of("models", [own, others]) == [Reader("my-llm", ("M",), 2000, 3000)]
 
 
 def test_a_part_of_the_claim_that_is_mounted_counts() -> None:
@@ -149,3 +169,27 @@ def test_a_claim_that_is_only_looked_at_is_mounted_read_only() -> None:
     spec = look_job(look, "job")["spec"]["template"]["spec"]
     for container in (*spec["initContainers"], *spec["containers"]):
         assert container["volumeMounts"] == [{"name": "claim-0", "mountPath": "/data", "readOnly": True}]
+
+
+@pytest.mark.parametrize(
+    ("phase", "mode", "waits"),
+    [
+        ("Pending", "WaitForFirstConsumer", True),
+        ("Pending", "Immediate", False),
+        ("Pending", None, False),
+        ("Bound", "WaitForFirstConsumer", False),
+    ],
+)
+def test_a_claim_that_waits_for_its_first_pod_is_not_bound_by_a_look(phase: str, mode: str | None, waits: bool) -> None:
+    claim = {"spec": {"storageClassName": "local"}, "status": {"phase": phase}}
+    assert waits_for_first_pod(claim, lambda name: mode) is waits
+    api = ScriptedApi(
+        objects={
+            "PersistentVolumeClaim/models": claim,
+            "StorageClass/local": {"volumeBindingMode": mode} if mode else {},
+        }
+    )
+    connection = Connection("kubernetes", None, kubernetes=KubernetesConnection(), namespace=api.namespace)
+    files = KubernetesModelFiles(connection, Host(), cast(Any, api))
+    severities = {finding.cause: finding.severity for finding in files.check("models", 1, False)}
+    assert (severities.get("volume_claim_unbound") == "error") is waits
