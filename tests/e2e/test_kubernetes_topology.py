@@ -29,8 +29,6 @@ GROUP = f"/apis/leaderworkerset.x-k8s.io/v1/namespaces/{NAMESPACE}/leaderworkers
 SERVICE_PROXY = f"/api/v1/namespaces/{NAMESPACE}/services/{NAME}:http/proxy"
 CHAT = {"model": "mistral4", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
 START_SECONDS = 600.0
-# What vLLM puts into the environment of the processes that it starts (vllm/utils/nccl.py, vllm/config/vllm.py).
-SET_BY_VLLM = {"NCCL_NO_CACHE", "NCCL_GRAPH_REGISTER"}
 
 
 def play(name: str, cluster: RealClusterHandle, playbooks: Playbooks, **variables: Any) -> PlayResult:
@@ -113,9 +111,14 @@ def test_every_rank_has_exactly_the_variables_that_were_decided(
     assert decided["NCCL_DEBUG"] == "INFO"
     assert all(variable["reason"] and variable["source"] for variable in record["fabric"]["variables"])
     for pid, _uid in engine_processes():
-        entries = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+        process = Path(f"/proc/{pid}")
+        entries = (process / "environ").read_bytes().decode().split("\0")
         found = dict(entry.split("=", 1) for entry in entries if entry.startswith(("NCCL_", "GLOO_")))
-        assert {name: value for name, value in found.items() if name not in SET_BY_VLLM} == decided
+        if (process / "cmdline").read_bytes().startswith(b"VLLM::"):
+            # A rank that gives itself a title writes it over the beginning of what the kernel shows here.
+            assert found and found.items() <= decided.items()
+        else:
+            assert found == decided
 
 
 def test_pods_looked_before_the_deployment_and_met(deployed: PlayResult) -> None:
