@@ -110,7 +110,7 @@ def test_what_serves_is_only_looked_at(real_cluster: RealClusterHandle, model: P
     assert started["rc"] == 0, started
     before = state(model)
     spared = ownership(real_cluster, model)
-    assert (spared["rc"], spared["mode"], spared["serving"]) == (1, "look", ["reader"])
+    assert (spared["rc"], spared["mode"], spared["serving"]) == (0, "look", ["reader"])
     assert causes(spared) == ["paths_are_served", "manifest_unknown"]
     left = ownership(real_cluster, model, look_at_served=False)
     assert (left["rc"], left["looks"], causes(left)) == (0, 0, ["not_looked_at"])
