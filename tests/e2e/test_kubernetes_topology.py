@@ -110,15 +110,17 @@ def test_every_rank_has_exactly_the_variables_that_were_decided(
     assert (decided["NCCL_IB_DISABLE"], decided["NCCL_P2P_DISABLE"]) == ("1", "0"), "the recipe's own"
     assert decided["NCCL_DEBUG"] == "INFO"
     assert all(variable["reason"] and variable["source"] for variable in record["fabric"]["variables"])
+    mains = 0
     for pid, _uid in engine_processes():
         process = Path(f"/proc/{pid}")
         entries = (process / "environ").read_bytes().decode().split("\0")
         found = dict(entry.split("=", 1) for entry in entries if entry.startswith(("NCCL_", "GLOO_")))
-        if (process / "cmdline").read_bytes().startswith(b"VLLM::"):
-            # A rank that gives itself a title writes it over the beginning of what the kernel shows here.
-            assert found and found.items() <= decided.items()
-        else:
+        # A process that gives itself a title, as ranks do, writes it over the beginning of what the kernel shows here.
+        assert found.items() <= decided.items()
+        if (process / "cmdline").read_bytes().split(b"\0")[2:3] == [b"serve"]:
             assert found == decided
+            mains += 1
+    assert mains == 2, "the program of each pod, whose environment all its ranks inherit"
 
 
 def test_pods_looked_before_the_deployment_and_met(deployed: PlayResult) -> None:
