@@ -13,8 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-INFINIBAND_NETWORK = "IB"
-SOCKET_NETWORK = "Socket"
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.sight import NCCL_IB
 
 # Names of plugins may have spaces: AWS Libfabric.
 _CHOSEN = re.compile(r"Using network (\S.*?)\s*$|Assigned NET plugin (\S.*?) to comm")
@@ -82,7 +81,7 @@ def read_nccl_log(text: str) -> NcclLog:
         channel = _CHANNEL.search(line)
         if channel:
             channels[channel[1]] = None
-            direct += [bool(channel[3])] if channel[1] == INFINIBAND_NETWORK else []
+            direct += [bool(channel[3])] if channel[1] == NCCL_IB else []
         used = _DEVICES.search(line)
         if used:
             interface = used[2] or interface

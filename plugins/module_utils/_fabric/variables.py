@@ -34,6 +34,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric i
 
 _NCCL = "NCCL env.rst"
 # NCCL writes its lines about networks from this level on.
+# With these NCCL says which network it took, and not much besides.
+DEBUG_LEVEL, DEBUG_SUBSYSTEMS = "INFO", "INIT,NET"
 _TELLING_LEVELS = ("INFO", "TRACE")
 # What only pods can see.
 _SEEN_BY_PODS = ("NCCL_IB_HCA", "NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME")
@@ -114,18 +116,18 @@ def _transport(inputs: FabricInputs, sighting: Sighting, cloud: Cloud | None) ->
 def _debug(inputs: FabricInputs) -> list[FabricVariable]:
     if not inputs.nccl_debug:
         return []
-    level = inputs.variables.get("NCCL_DEBUG", "INFO").upper()
+    level = inputs.variables.get("NCCL_DEBUG", DEBUG_LEVEL).upper()
     variables = [
         FabricVariable(
             "NCCL_DEBUG",
-            "INFO",
+            DEBUG_LEVEL,
             "only so NCCL says which network it took; a fallback to TCP is silent otherwise",
             f"{_NCCL}, NCCL_DEBUG",
         )
     ]
     if level in _TELLING_LEVELS:
         reason = "only about its start and its networks, which is short"
-        variables.append(FabricVariable("NCCL_DEBUG_SUBSYS", "INIT,NET", reason, f"{_NCCL}, NCCL_DEBUG_SUBSYS"))
+        variables.append(FabricVariable("NCCL_DEBUG_SUBSYS", DEBUG_SUBSYSTEMS, reason, f"{_NCCL}, NCCL_DEBUG_SUBSYS"))
     return variables
 
 

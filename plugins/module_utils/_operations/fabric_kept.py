@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._fabric.evidence import AppliedFabric
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.evidence import AppliedFabric, Evidence
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.inputs import FabricInputs
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.judgement import Judgement
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.keep import (
@@ -19,6 +19,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._fabric.keep impo
     keep,
     keep_none,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.fabric_result import evidence_as_dict
 from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric_inputs import KeptFabric
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base import DELETING, FAILED
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.fabric import FabricView
@@ -57,11 +58,10 @@ def kept_fabric(view: FabricView, kept: KeptFabric, inputs: FabricInputs) -> Kep
 
 def _result(view: FabricView, judgement: Judgement, decision: dict[str, Any] | None) -> dict[str, Any]:
     """Return the result of what is kept; ``decision`` is ``None`` where the workload has none."""
-    nothing: dict[str, Any] = {"cluster": None, "pods": [], "proof": None, "confirmed": None}
     return {
         "changed": False,
         "target": view.target().sentence(),
         **judgement.as_dict(),
         "decision": decision,
-        "evidence": {**nothing, "not_looked": judgement.reasons[0]},
+        "evidence": evidence_as_dict(Evidence(not_looked=judgement.reasons[0])),
     }

@@ -30,7 +30,6 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.fabri
     ask_fabric,
     is_question,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.fabric_result import evidence_as_dict
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.looks import CopyOutcome, Looks, NotLooked
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
 from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric_inputs import (
@@ -40,6 +39,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric_i
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric_probe import (
     NCCL_PROOF,
+    RANDOM_PORTS,
     ProbeOptions,
     read_probe_options,
 )
@@ -63,9 +63,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.host imp
 
 SUBJECT = "the fabric"
 _WHAT = "fabric"
-# Where random ports are taken from: where the engine's own come from, too (net.ipv4.ip_local_port_range).
-_PORTS = range(32768, 60999)
-_RANDOM_PORTS = 2
+_PORTS = 2
 _TOKEN_BYTES = 8
 # Machines that a pod's affinity names at most.
 _MOST_NAMED = 64
@@ -145,13 +143,12 @@ class _Probe:
     def result(self) -> dict[str, Any]:
         """Return the outcome in the words of the module's RETURN documentation. Raises ``GpuopsError`` likewise."""
         target = self._view.target().sentence()
-        seen = {"changed": False, "target": target, "evidence": evidence_as_dict(self._evidence)}
         looked = {"looks": self._looks.started, "not_looked_at": list(self._looks.not_looked_at)}
         try:
             result = fabric_result(self._inputs, self._evidence, target)
         except GpuopsError as error:
             error.findings = most_severe_first([*error.findings, *self._findings])
-            error.result = {**seen, **error.result, **looked}
+            error.result = {**error.result, **looked}
             raise
         findings = most_severe_first([*self._findings, *(Finding(**told) for told in result["findings"])])
         return {**result, **looked, "findings": [finding.as_dict() for finding in findings]}
@@ -161,7 +158,7 @@ class _Probe:
         options = self._options
         chosen = choose_needs(self._inputs, cluster)[0]
         needs = LookNeeds(resources=chosen.resources, annotations=chosen.annotations, capabilities=options.capabilities)
-        ports = options.ports or tuple(sorted(secrets.SystemRandom().sample(_PORTS, _RANDOM_PORTS)))
+        ports = options.ports or tuple(sorted(secrets.SystemRandom().sample(RANDOM_PORTS, _PORTS)))
         task = ProbeTask(
             ports=list(ports),
             token=secrets.token_hex(_TOKEN_BYTES),

@@ -22,8 +22,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._fabric.inputs im
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.pod_report import proof_evidence
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.programs import proof_command
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.variables import (
+    DEBUG_LEVEL,
+    DEBUG_SUBSYSTEMS,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.looks import Looks, NotLooked
-from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric_probe import ProbeOptions
+from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric_probe import RANDOM_PORTS, ProbeOptions
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import REPORT_PATH, Look, LookCopies
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric import FabricVariable
@@ -31,10 +35,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric i
 _SUBJECT = "a collective between two pods"
 _WHAT = "fabric-proof"
 _COPIES = 2
-_PORTS = range(32768, 60999)
 # torch with CUDA on one GPU.
 _CPU, _MEMORY = "4", "16Gi"
-_SAYS_WHAT_IT_DOES = {"NCCL_DEBUG": "INFO", "NCCL_DEBUG_SUBSYS": "INIT,NET"}
 
 
 def prove_fabric(
@@ -43,13 +45,17 @@ def prove_fabric(
     """Carry the collective out and return what it showed. ``seen`` is the look before it, which it is like."""
     start, limit = float(options.start_timeout), float(options.time_limit)
     task = ProofTask(
-        port=secrets.choice(options.ports or _PORTS), meet_seconds=start, seconds=limit, report=REPORT_PATH
+        port=secrets.choice(options.ports or RANDOM_PORTS), meet_seconds=start, seconds=limit, report=REPORT_PATH
     )
     look = replace(
         seen,
         what=_WHAT,
         command=proof_command(task),
-        environment={**pinned_variables(inputs, evidence), **_SAYS_WHAT_IT_DOES},
+        environment={
+            **pinned_variables(inputs, evidence),
+            "NCCL_DEBUG": DEBUG_LEVEL,
+            "NCCL_DEBUG_SUBSYS": DEBUG_SUBSYSTEMS,
+        },
         # A moment for its report, after its own limit.
         time_limit=start + limit + 30.0,
         copies=LookCopies(_COPIES, options.spread),

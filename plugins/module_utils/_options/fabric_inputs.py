@@ -17,18 +17,22 @@ from ansible_collections.gpuops.inference.plugins.module_utils._fabric.inputs im
 from ansible_collections.gpuops.inference.plugins.module_utils._options.arguments import Arguments, ArgumentSpec
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import connection_argument_spec
 from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric import read_counts
+from ansible_collections.gpuops.inference.plugins.module_utils._options.pod_options import (
+    check_identities,
+    read_tolerations,
+    run_as_argument_spec,
+    tolerations_argument_spec,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._options.texts import read_texts
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.fabric import FabricPlacement
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric import KINDS
 from ansible_collections.gpuops.inference.plugins.module_utils._results.redaction import looks_secret
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.naming import check_name
-from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import TolerationSpec
 
 # What somebody may say is there: no judgements.
 EXPECTED_KINDS = tuple(kind for kind in KINDS if kind not in ("unusable", "unknown"))
 # Kubernetes takes no larger numbers of users.
-_LARGEST_ID = 2**31 - 1
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -53,28 +57,9 @@ def fabric_inputs_argument_spec() -> ArgumentSpec:
         "annotations": {"type": "dict", "default": {}},
         "expect": {"type": "str", "choices": list(EXPECTED_KINDS)},
         "nccl_debug": {"type": "bool", "default": True},
-        "run_as": {
-            "type": "dict",
-            "apply_defaults": True,
-            "options": {
-                "uid": {"type": "int", "default": 2000},
-                "gid": {"type": "int", "default": 2000},
-                "supplemental_groups": {"type": "list", "elements": "int", "default": []},
-            },
-        },
+        **run_as_argument_spec(),
         "node_selector": {"type": "dict", "default": {}},
-        "tolerations": {
-            "type": "list",
-            "elements": "dict",
-            "default": [],
-            "options": {
-                "key": {"type": "str", "required": True, "no_log": False},
-                "operator": {"type": "str", "choices": ["Exists", "Equal"], "default": "Exists"},
-                "value": {"type": "str"},
-                "effect": {"type": "str", "choices": ["NoSchedule", "NoExecute", "PreferNoSchedule"]},
-                "seconds": {"type": "int"},
-            },
-        },
+        **tolerations_argument_spec(),
     }
 
 
@@ -89,9 +74,7 @@ def read_fabric_inputs(params: Mapping[str, Any]) -> FabricInputs:
         if params[option] < 1:
             raise OptionError.of(option, f"{params[option]} is less than 1.", "Give a whole number of at least 1.")
     uid = params["run_as"]["uid"]
-    if not 1 <= uid <= _LARGEST_ID:
-        hint = f"Give a number from 1 to {_LARGEST_ID}."
-        raise OptionError.of("run_as.uid", f"{uid} cannot be the number of a serving user.", hint)
+    check_identities({"run_as.uid": [uid]})
     return FabricInputs(
         mode=params["mode"],
         pods=params["pods"],
@@ -116,7 +99,7 @@ def read_fabric_placement(params: Mapping[str, Any]) -> FabricPlacement:
     """Return which machines count, of validated, plain ``params``."""
     return FabricPlacement(
         node_selector=read_texts(params["node_selector"], "node_selector"),
-        tolerations=tuple(TolerationSpec(**toleration) for toleration in params["tolerations"]),
+        tolerations=read_tolerations(params),
     )
 
 

@@ -19,24 +19,29 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric_i
     fabric_inputs_argument_spec,
     read_fabric_placement,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._options.pod_options import (
+    check_identities,
+    read_run_as,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import LookPlace
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.kubernetes_names import (
     check_dns_label,
     check_object_name,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import PREFERRED, SPREADS, RunAsSpec
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.naming import LONGEST_NAME
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import PREFERRED, SPREADS
 
 NO_PROOF = "none"
 NCCL_PROOF = "nccl"
 # More pods than this tell nothing new, and each connects to all others.
 MOST_MACHINES = 16
-_LARGEST_ID = 2**31 - 1
 # Ports that no user may listen on without a capability lie below.
 _FIRST_PORT, _LAST_PORT = 1024, 65535
+# Where random ports are taken from: where the engine's own come from, too (net.ipv4.ip_local_port_range).
+RANDOM_PORTS = range(32768, 60999)
 # A word of Linux, without CAP_, as pods name it.
 _CAPABILITY = re.compile(r"[A-Z][A-Z_]{0,40}")
-_LONGEST_NAME = 45
 
 
 @dataclass(frozen=True)
@@ -107,24 +112,20 @@ def read_probe_options(params: Mapping[str, Any]) -> ProbeOptions:
 def _check_name(name: str) -> None:
     """Refuse what cannot begin the name of a job and of the Service by which its pods find each other."""
     check_dns_label(name, "name", "job")
-    if len(name) > _LONGEST_NAME or not name[0].isalpha():
+    if len(name) > LONGEST_NAME or not name[0].isalpha():
         found = f"{name!r} cannot begin the name of a job whose pods find each other by name."
-        raise OptionError.of("name", found, f"Begin with a letter, and use at most {_LONGEST_NAME} characters.")
+        raise OptionError.of("name", found, f"Begin with a letter, and use at most {LONGEST_NAME} characters.")
 
 
 def _read_place(params: Mapping[str, Any]) -> LookPlace:
     """Return as whom and where the pods run: like those of the workload."""
-    run_as, placement = params["run_as"], read_fabric_placement(params)
-    for option, values in (("gid", [run_as["gid"]]), ("supplemental_groups", run_as["supplemental_groups"])):
-        for value in values:
-            if not 0 <= value <= _LARGEST_ID:
-                found = f"{value} cannot be the number of a group."
-                raise OptionError.of(f"run_as.{option}", found, f"Give a number from 0 to {_LARGEST_ID}.")
+    run_as, placement = read_run_as(params), read_fabric_placement(params)
+    check_identities({"run_as.gid": [run_as.gid], "run_as.supplemental_groups": run_as.supplemental_groups})
     if params["priority_class"]:
         check_object_name(params["priority_class"], "priority_class", "priority class")
     return LookPlace(
         image=params["image"],
-        run_as=RunAsSpec(run_as["uid"], run_as["gid"], tuple(sorted(set(run_as["supplemental_groups"])))),
+        run_as=run_as,
         image_pull_secrets=tuple(sorted(set(params["image_pull_secrets"]))),
         node_selector=placement.node_selector,
         tolerations=placement.tolerations,

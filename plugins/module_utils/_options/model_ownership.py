@@ -16,6 +16,13 @@ from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._options.arguments import Arguments, ArgumentSpec
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import connection_argument_spec
+from ansible_collections.gpuops.inference.plugins.module_utils._options.pod_options import (
+    check_identities,
+    read_run_as,
+    read_tolerations,
+    run_as_argument_spec,
+    tolerations_argument_spec,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._options.texts import read_texts
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import LookPlace
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
@@ -31,17 +38,13 @@ from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights i
     may_read,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.kubernetes_names import check_object_name
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.naming import LONGEST_NAME
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
     PREFERRED,
     REQUIRED,
     SPREADS,
-    RunAsSpec,
-    TolerationSpec,
 )
 
-# Kubernetes takes no larger numbers of users and groups.
-_LARGEST_ID = 2**31 - 1
-_LONGEST_NAME = 45
 _DIRECTORY, _FILE = 0o040000, 0o100000
 
 
@@ -71,15 +74,7 @@ def model_ownership_arguments() -> Arguments:
         "paths": {"type": "list", "elements": "str", "default": []},
         "mount_path": {"type": "str", "default": "/data"},
         "allow_volume_root": {"type": "bool", "default": False},
-        "run_as": {
-            "type": "dict",
-            "apply_defaults": True,
-            "options": {
-                "uid": {"type": "int", "default": 2000},
-                "gid": {"type": "int", "default": 2000},
-                "supplemental_groups": {"type": "list", "elements": "int", "default": []},
-            },
-        },
+        **run_as_argument_spec(),
         "pods": {"type": "int", "default": 1},
         "spread": {"type": "str", "choices": list(SPREADS), "default": PREFERRED},
         "ensure": {"type": "str", "choices": [OWNED, READABLE], "default": OWNED},
@@ -92,18 +87,7 @@ def model_ownership_arguments() -> Arguments:
         "image": {"type": "str", "required": True},
         "image_pull_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
         "node_selector": {"type": "dict", "default": {}},
-        "tolerations": {
-            "type": "list",
-            "elements": "dict",
-            "default": [],
-            "options": {
-                "key": {"type": "str", "required": True, "no_log": False},
-                "operator": {"type": "str", "choices": ["Exists", "Equal"], "default": "Exists"},
-                "value": {"type": "str"},
-                "effect": {"type": "str", "choices": ["NoSchedule", "NoExecute", "PreferNoSchedule"]},
-                "seconds": {"type": "int"},
-            },
-        },
+        **tolerations_argument_spec(),
         "start_timeout": {"type": "int", "default": 900},
         "time_limit": {"type": "int", "default": 3600},
         "looks_in_check_mode": {"type": "bool", "default": False},
@@ -121,16 +105,15 @@ def read_ownership_options(params: Mapping[str, Any]) -> OwnershipOptions:
         raise OptionError.of("pods", f"{params['pods']} is too few.", "Give at least 1.")
     if not params["image"].strip():
         raise OptionError.of("image", "it is empty.", "Give the workload's own image.", "missing_option")
-    run_as = params["run_as"]
     return OwnershipOptions(
         name=_name_after(params["claim"]),
         workload=params["workload"] or "",
         place=LookPlace(
             image=params["image"],
-            run_as=RunAsSpec(run_as["uid"], run_as["gid"], _groups(run_as)),
+            run_as=read_run_as(params),
             image_pull_secrets=tuple(sorted(set(params["image_pull_secrets"]))),
             node_selector=read_texts(params["node_selector"], "node_selector"),
-            tolerations=tuple(TolerationSpec(**toleration) for toleration in params["tolerations"]),
+            tolerations=read_tolerations(params),
         ),
         pods=params["pods"],
         apart=params["pods"] > 1 and params["spread"] == REQUIRED,
@@ -149,15 +132,22 @@ def read_ownership(params: Mapping[str, Any]) -> OwnershipSpec:
     if not re.fullmatch(r"(/[^/:\0]+)+/?", mount_path) or {".", ".."} & set(mount_path.split("/")):
         raise OptionError.of("mount_path", f"{mount_path!r} is not a folder below /.", "Write it like /data.")
     mount_path = mount_path.rstrip("/")
-    run_as = params["run_as"]
-    _check_identities(run_as, params["take_over_from"])
+    run_as = read_run_as(params)
+    check_identities(
+        {
+            "run_as.uid": [run_as.uid],
+            "run_as.gid": [run_as.gid],
+            "run_as.supplemental_groups": run_as.supplemental_groups,
+            "take_over_from": params["take_over_from"],
+        }
+    )
     spec = OwnershipSpec(
         claim=params["claim"],
         mount_path=mount_path,
         paths=_read_paths(params["paths"], mount_path, params["allow_volume_root"]),
-        uid=run_as["uid"],
-        gid=run_as["gid"],
-        groups=_groups(run_as),
+        uid=run_as.uid,
+        gid=run_as.gid,
+        groups=run_as.supplemental_groups,
         ensure=params["ensure"],
         file_mode=params["file_mode"],
         directory_mode=params["directory_mode"],
@@ -167,10 +157,6 @@ def read_ownership(params: Mapping[str, Any]) -> OwnershipSpec:
     _check_mode(spec, "file_mode", spec.file_mode, _FILE)
     _check_mode(spec, "directory_mode", spec.directory_mode, _DIRECTORY)
     return spec
-
-
-def _groups(run_as: Mapping[str, Any]) -> tuple[int, ...]:
-    return tuple(sorted(set(run_as["supplemental_groups"])))
 
 
 def _read_paths(given: Sequence[str], mount_path: str, allow_root: bool) -> tuple[str, ...]:
@@ -209,22 +195,6 @@ def _below(path: str, mount_path: str, option: str) -> str:
     return whole[len(mount_path) + 1 :]
 
 
-def _check_identities(run_as: Mapping[str, Any], taken: Sequence[int]) -> None:
-    """Refuse numbers that are no user or group. Root serves nothing: it may read everything anyway."""
-    numbers = {
-        "run_as.uid": [run_as["uid"]],
-        "run_as.gid": [run_as["gid"]],
-        "run_as.supplemental_groups": run_as["supplemental_groups"],
-        "take_over_from": taken,
-    }
-    for option, values in numbers.items():
-        least = 1 if option == "run_as.uid" else 0
-        for value in values:
-            if not least <= value <= _LARGEST_ID:
-                hint = f"Give a number from {least} to {_LARGEST_ID}."
-                raise OptionError.of(option, f"{value} cannot be the number of a user or group here.", hint)
-
-
 def _check_mode(spec: OwnershipSpec, option: str, wanted: str, kind: int) -> None:
     """Refuse what is no mode, what leaves the serving UID unable to read, and what lends its rights to others."""
     is_directory = kind == _DIRECTORY
@@ -243,4 +213,4 @@ def _check_mode(spec: OwnershipSpec, option: str, wanted: str, kind: int) -> Non
 
 def _name_after(claim: str) -> str:
     """Return what jobs on a claim are called after: a label holds less than a claim's name may have."""
-    return re.sub(r"[^a-z0-9]+", "-", claim)[:_LONGEST_NAME].strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", claim)[:LONGEST_NAME].strip("-")

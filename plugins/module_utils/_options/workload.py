@@ -22,6 +22,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.kubernet
     kubernetes_workload_argument_spec,
     read_kubernetes_workload,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._options.pod_options import (
+    read_run_as,
+    read_tolerations,
+    run_as_argument_spec,
+    tolerations_argument_spec,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._options.texts import as_text, read_texts
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
@@ -39,10 +45,8 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec im
     ModelSpec,
     PlacementSpec,
     ResourcesSpec,
-    RunAsSpec,
     SecretReference,
     ServingSpec,
-    TolerationSpec,
     VolumeSpec,
     WorkloadSpec,
 )
@@ -136,15 +140,7 @@ def _what_runs() -> ArgumentSpec:
                 },
             },
         },
-        "run_as": {
-            "type": "dict",
-            "apply_defaults": True,
-            "options": {
-                "uid": {"type": "int", "default": 2000},
-                "gid": {"type": "int", "default": 2000},
-                "supplemental_groups": {"type": "list", "elements": "int", "default": []},
-            },
-        },
+        **run_as_argument_spec(),
         "tensor_parallel_size": {"type": "int"},
         "pipeline_parallel_size": {"type": "int"},
         "data_parallel_size": {"type": "int"},
@@ -178,18 +174,7 @@ def _where_it_runs() -> ArgumentSpec:
         "node_type": {"type": "str"},
         "spread": {"type": "str", "choices": list(SPREADS), "default": PREFERRED},
         "exclude_machines": {"type": "list", "elements": "str", "default": []},
-        "tolerations": {
-            "type": "list",
-            "elements": "dict",
-            "default": [],
-            "options": {
-                "key": {"type": "str", "required": True, "no_log": False},
-                "operator": {"type": "str", "choices": ["Exists", "Equal"], "default": "Exists"},
-                "value": {"type": "str"},
-                "effect": {"type": "str", "choices": ["NoSchedule", "NoExecute", "PreferNoSchedule"]},
-                "seconds": {"type": "int"},
-            },
-        },
+        **tolerations_argument_spec(),
         "labels": {"type": "dict", "default": {}},
         "annotations": {"type": "dict", "default": {}},
         "restart_policy": {"type": "str", "choices": list(RESTART_POLICIES), "default": RECREATE_GROUP},
@@ -237,9 +222,7 @@ def read_workload(params: Mapping[str, Any]) -> WorkloadSpec:
         replicas=params["replicas"],
         volumes=tuple(VolumeSpec(volume["claim"], volume["path"], volume["read_only"]) for volume in params["volumes"]),
         fabric=read_fabric(params["fabric"]),
-        run_as=RunAsSpec(
-            params["run_as"]["uid"], params["run_as"]["gid"], _sorted(params["run_as"]["supplemental_groups"])
-        ),
+        run_as=read_run_as(params),
         preemptibility=params["preemptibility"],
         priority=params["priority"],
         tensor_parallel_size=params["tensor_parallel_size"],
@@ -258,7 +241,7 @@ def read_workload(params: Mapping[str, Any]) -> WorkloadSpec:
             node_type=params["node_type"],
             spread=params["spread"],
             exclude_machines=_sorted(params["exclude_machines"]),
-            tolerations=tuple(TolerationSpec(**toleration) for toleration in params["tolerations"]),
+            tolerations=read_tolerations(params),
         ),
         labels=read_texts(params["labels"], "labels"),
         annotations=read_texts(params["annotations"], "annotations"),

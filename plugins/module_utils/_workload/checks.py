@@ -18,6 +18,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.plan im
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import (
     AUTHORIZED_GROUPS,
     AUTHORIZED_USERS,
+    HIGHEST_ID,
     LEADER_READY,
     NO_RESTART,
     VLLM_API_KEY,
@@ -27,7 +28,6 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.vllm_co
 
 # Run:ai's limit for replicas of one workload.
 _MOST_REPLICAS = 1000
-_HIGHEST_ID = 2**31 - 1
 
 # Where vLLM's server reads the key that it asks of its callers.
 API_KEY_VARIABLE = "VLLM_API_KEY"
@@ -144,8 +144,8 @@ def check_identity(spec: WorkloadSpec) -> None:
     ids = [("run_as.uid", spec.run_as.uid), ("run_as.gid", spec.run_as.gid)]
     ids += [("run_as.supplemental_groups", group) for group in spec.run_as.supplemental_groups]
     for option, number in ids:
-        if not 0 <= number <= _HIGHEST_ID:
-            raise OptionError.of(option, f"{number} is out of range.", f"Use 0 to {_HIGHEST_ID}.")
+        if not 0 <= number <= HIGHEST_ID:
+            raise OptionError.of(option, f"{number} is out of range.", f"Use 0 to {HIGHEST_ID}.")
     if spec.run_as.uid == 0:
         raise OptionError.of(
             "run_as.uid", "0 is root; the pods are told to refuse root.", "Use another UID (2000 is vLLM's own)."

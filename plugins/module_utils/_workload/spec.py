@@ -96,6 +96,10 @@ class ServingSpec:
     api_key_secret: SecretReference | None = None
 
 
+# Kubernetes takes no larger numbers of users and groups.
+HIGHEST_ID = 2**31 - 1
+
+
 @dataclass(frozen=True)
 class RunAsSpec:
     """The identity of the serving processes."""

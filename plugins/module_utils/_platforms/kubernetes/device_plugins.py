@@ -22,13 +22,14 @@ from ansible_collections.gpuops.inference.plugins.module_utils._fabric.evidence 
     INFINIBAND,
     DeviceResource,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.known_resources import (
+    SHARED,
+    VIRTUAL,
+    WHOLE,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.tolerant import mapping, mappings
 
 Object = Mapping[str, Any]
-
-SHARED = "shared"
-VIRTUAL = "virtual"
-WHOLE = "whole"
 
 # What the device plugins put in front of a resource's name if they are not told otherwise.
 _PREFIX_OF_SHARED = "rdma"

@@ -20,9 +20,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._fabric.evidence 
     INFINIBAND,
     DeviceResource,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.known_resources import WHOLE
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.device_plugins import (
     VIRTUAL,
-    WHOLE,
     Statement,
     name_of,
 )

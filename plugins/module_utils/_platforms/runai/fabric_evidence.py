@@ -27,21 +27,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     FABRIC_KINDS,
     NODES,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import RunaiClient
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.cluster_view import (
     ClusterView,
     NotUsable,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.expectation import verify_cluster
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.place import Place
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.project_workloads import (
-    ProjectWorkloads,
-)
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.training_looks import TrainingLooks
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.trainings import Trainings
-from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.project_looks import ProjectLooks
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 # Seconds for all lists of the cluster: those of a thousand machines take some.
@@ -54,23 +44,15 @@ class RunaiFabric:
     namespace; without a way there they are trainings, which tell nothing but yes or no."""
 
     def __init__(self, connection: Connection, host: Host) -> None:
-        if connection.runai is None:
-            raise OptionError.of("runai_url", "the Run:ai control plane is not named.", "Set runai_url.")
-        retry = Retry(host)
-        client = RunaiClient(connection.runai, host, retry=retry)
-        place = Place(client, connection.project or "")
-        verify_cluster(connection, place, None)
-        self._runai = RunaiPlatform(connection, host, retry, client)
-        workloads = ProjectWorkloads(client, connection.project or "")
-        self._trainings = TrainingLooks(client, Trainings(client, place, retry), workloads, retry, host)
+        self._project = ProjectLooks(connection, host)
         self._view = ClusterView(connection, host)
         self._obstacle = _NO_WAY
-        self._inside = self._found_inside(connection, host, place)
+        self._inside = self._found_inside(connection, host)
 
     @property
     def platform(self) -> LookStarter:
         """Return what starts looks."""
-        return self._trainings if self._inside is None else self._inside.platform
+        return self._project.trainings if self._inside is None else self._inside.platform
 
     @property
     def answers_only(self) -> bool:
@@ -79,11 +61,11 @@ class RunaiFabric:
 
     def target(self) -> Target:
         """Return where this points."""
-        return self._runai.target()
+        return self._project.platform.target()
 
     def workload(self, name: str) -> LiveWorkload | None:
         """Return the workload of this name with what was applied, or ``None``."""
-        return self._runai.find(name)
+        return self._project.platform.find(name)
 
     def evidence(self, placement: FabricPlacement) -> ClusterEvidence:
         """Return what the cluster shows; without a way there, or where it ends, only that nothing was seen, and why."""
@@ -96,13 +78,12 @@ class RunaiFabric:
         kinds = (NODES, *FABRIC_KINDS)
         return ClusterEvidence(unseen={resource.kind: self._obstacle for resource in kinds})
 
-    def _found_inside(self, connection: Connection, host: Host, place: Place) -> KubernetesFabric | None:
+    def _found_inside(self, connection: Connection, host: Host) -> KubernetesFabric | None:
         """Return the project's namespace in the cluster, or ``None`` where there is no way to it."""
-        project = place.project()
         if connection.kubernetes is None:
             return None
         try:
-            client = self._view.proven(project.namespace)
+            client = self._view.proven(self._project.namespace)
         except NotUsable as obstacle:
             self._obstacle = obstacle.finding.evidence
             return None

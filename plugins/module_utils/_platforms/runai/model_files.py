@@ -19,8 +19,6 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.permissions import ROLE_PAGE
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.model_files import Reader
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.retry import Retry
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.client import RunaiClient
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.cluster_preflight import (
     missing_for_jobs,
 )
@@ -29,15 +27,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.
     ClusterView,
     NotUsable,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.expectation import verify_cluster
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.place import Place
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.platform import RunaiPlatform
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.project_workloads import (
-    ProjectWorkloads,
-)
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.training_looks import TrainingLooks
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.trainings import Trainings
-from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.project_looks import ProjectLooks
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import INFO, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
@@ -47,22 +37,14 @@ class RunaiModelFiles:
     they are trainings, which tell nothing but yes or no."""
 
     def __init__(self, connection: Connection, host: Host) -> None:
-        if connection.runai is None:
-            raise OptionError.of("runai_url", "the Run:ai control plane is not named.", "Set runai_url.")
-        retry = Retry(host)
-        client = RunaiClient(connection.runai, host, retry=retry)
-        place = Place(client, connection.project or "")
-        verify_cluster(connection, place, None)
-        self._runai = RunaiPlatform(connection, host, retry, client)
-        self._workloads = ProjectWorkloads(client, connection.project or "")
-        self._trainings = TrainingLooks(client, Trainings(client, place, retry), self._workloads, retry, host)
+        self._project = ProjectLooks(connection, host)
         self._obstacle: Finding | None = None
-        self._inside = self._found_inside(connection, host, place)
+        self._inside = self._found_inside(connection, host)
 
     @property
     def platform(self) -> LookStarter:
         """Return what starts looks."""
-        return self._trainings if self._inside is None else self._inside.platform
+        return self._project.trainings if self._inside is None else self._inside.platform
 
     @property
     def answers_only(self) -> bool:
@@ -71,7 +53,7 @@ class RunaiModelFiles:
 
     def target(self) -> Target:
         """Return where this points."""
-        return self._runai.target()
+        return self._project.platform.target()
 
     def check(self, claim: str, pods: int, apart: bool) -> list[Finding]:
         """Return what stands against mounting a claim into so many pods, or why the cluster is not looked into."""
@@ -81,20 +63,19 @@ class RunaiModelFiles:
 
     def readers(self, claim: str) -> Sequence[Reader]:
         """Return the workloads that serve from a claim now, as far as the cluster shows them, or the API."""
-        return self._workloads.readers(claim) if self._inside is None else self._inside.readers(claim)
+        return self._project.workloads.readers(claim) if self._inside is None else self._inside.readers(claim)
 
     def rehearse(self, look: Look) -> list[Finding]:
         """Let the cluster try the pod of a look; the API has no dry run."""
         return [] if self._inside is None else self._inside.rehearse(look)
 
-    def _found_inside(self, connection: Connection, host: Host, place: Place) -> KubernetesModelFiles | None:
+    def _found_inside(self, connection: Connection, host: Host) -> KubernetesModelFiles | None:
         """Return the project's namespace in the cluster, or ``None`` where there is no way to it."""
-        project = place.project()
         if connection.kubernetes is None:
             return None
         view = ClusterView(connection, host)
         try:
-            client = view.proven(project.namespace)
+            client = view.proven(self._project.namespace)
             with view.asking():
                 missing = missing_for_jobs(client)
         except NotUsable as obstacle:
