@@ -71,66 +71,9 @@ options:
         Without it the smoke test cannot tell what carries NCCL.
     type: bool
     default: true
-  run_as:
-    description:
-      - The serving user, as in M(gpuops.inference.vllm_workload).
-    type: dict
-    suboptions:
-      uid:
-        description:
-          - The user ID.
-        type: int
-        default: 2000
-      gid:
-        description:
-          - The group ID.
-        type: int
-        default: 2000
-      supplemental_groups:
-        description:
-          - Further group IDs.
-        type: list
-        elements: int
-        default: []
   node_selector:
     description:
-      - Labels that a machine has to have to count.
+      - Labels that a machine has to have to count. One with taints that are not tolerated does not count either.
     type: dict
     default: {}
-  tolerations:
-    description:
-      - Taints of machines that the workload tolerates. Machines with others do not count.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      key:
-        description:
-          - The taint's key.
-        type: str
-        required: true
-      operator:
-        description:
-          - How the value is compared.
-        type: str
-        choices:
-          Exists: Any value is tolerated.
-          Equal: The value has to be O(tolerations[].value).
-        default: Exists
-      value:
-        description:
-          - The taint's value.
-        type: str
-      effect:
-        description:
-          - The taint's effect. Every effect if it is not set.
-        type: str
-        choices:
-          - NoSchedule
-          - NoExecute
-          - PreferNoSchedule
-      seconds:
-        description:
-          - How long the pods stay after the taint has appeared.
-        type: int
 """

@@ -193,27 +193,6 @@ options:
           - The annotations that each pod needs, such as the name of an additional network.
         type: dict
         default: {}
-  run_as:
-    description:
-      - The user that the serving processes run as. They never run as root.
-    type: dict
-    suboptions:
-      uid:
-        description:
-          - The user ID.
-        type: int
-        default: 2000
-      gid:
-        description:
-          - The group ID.
-        type: int
-        default: 2000
-      supplemental_groups:
-        description:
-          - Further group IDs, for example that of the model's files.
-        type: list
-        elements: int
-        default: []
   tensor_parallel_size:
     description:
       - Over how many GPUs each layer is split. Default is O(gpus_per_pod).
@@ -315,32 +294,6 @@ options:
     type: list
     elements: str
     default: []
-  tolerations:
-    description:
-      - Taints of machines that the pods tolerate.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      key:
-        description: The key of the taint.
-        type: str
-        required: true
-      operator:
-        description: How the value is compared.
-        type: str
-        choices: [Exists, Equal]
-        default: Exists
-      value:
-        description: The value of the taint, with O(tolerations[].operator=Equal).
-        type: str
-      effect:
-        description: The effect of the taint. Every effect if not set.
-        type: str
-        choices: [NoSchedule, NoExecute, PreferNoSchedule]
-      seconds:
-        description: How long a taint with the effect V(NoExecute) is tolerated.
-        type: int
   labels:
     description:
       - Further labels of the pods.

@@ -25,6 +25,7 @@ description:
   - A workload that exists keeps the decision that it was made with, until you change what you ask for.
 extends_documentation_fragment:
   - gpuops.inference._fabric
+  - gpuops.inference._pods
   - gpuops.inference._connection
   - gpuops.inference._attributes
 attributes:

@@ -102,6 +102,7 @@ options:
     default: false
 extends_documentation_fragment:
   - gpuops.inference._fabric
+  - gpuops.inference._pods
   - gpuops.inference._connection
   - gpuops.inference._attributes
 attributes:

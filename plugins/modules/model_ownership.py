@@ -64,27 +64,6 @@ options:
       - Whether the whole volume may be seen to, if O(paths) is empty or names its root.
     type: bool
     default: false
-  run_as:
-    description:
-      - The serving user, as in M(gpuops.inference.vllm_workload).
-    type: dict
-    suboptions:
-      uid:
-        description:
-          - The user ID.
-        type: int
-        default: 2000
-      gid:
-        description:
-          - The group ID.
-        type: int
-        default: 2000
-      supplemental_groups:
-        description:
-          - Further groups. Their order means nothing.
-        type: list
-        elements: int
-        default: []
   pods:
     description:
       - How many pods of a replica are to mount the claim. One that they cannot share (C(ReadWriteOncePod), and
@@ -175,42 +154,6 @@ options:
       - Labels that a machine has to have for the job to run there.
     type: dict
     default: {}
-  tolerations:
-    description:
-      - Taints of machines that the job tolerates.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      key:
-        description:
-          - The taint's key.
-        type: str
-        required: true
-      operator:
-        description:
-          - How the value is compared.
-        type: str
-        choices:
-          Exists: Every value is tolerated.
-          Equal: The value has to be O(tolerations[].value).
-        default: Exists
-      value:
-        description:
-          - The taint's value.
-        type: str
-      effect:
-        description:
-          - The taint's effect. Every effect if it is not set.
-        type: str
-        choices:
-          - NoSchedule
-          - NoExecute
-          - PreferNoSchedule
-      seconds:
-        description:
-          - How long the job stays after the taint has appeared.
-        type: int
   start_timeout:
     description:
       - How long the job may take until it runs, in seconds. An image that is not on the machine yet takes minutes.
@@ -230,6 +173,7 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
+  - gpuops.inference._pods
   - gpuops.inference._connection
   - gpuops.inference._attributes
 attributes:

@@ -79,6 +79,7 @@ options:
     default: 300
 extends_documentation_fragment:
   - gpuops.inference._workload
+  - gpuops.inference._pods
   - gpuops.inference._kubernetes_workload
   - gpuops.inference._connection
   - gpuops.inference._attributes
