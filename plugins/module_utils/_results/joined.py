@@ -24,13 +24,23 @@ def joined(modules: Sequence[ModuleType]) -> str:
 
 
 def _inner(module: ModuleType) -> str:
-    """Return the source of one file without what it takes from the others: they stand before it."""
+    """Return the source of one file without what it takes from the others, which stand before it, and without the
+    texts that only a reader needs: it travels as one argument of a command, which has a longest length."""
     source = inspect.getsource(module)
     own_folder = module.__name__.rpartition(".")[0]
     lines = source.splitlines(keepends=True)
-    for node in ast.parse(source).body:
-        own = isinstance(node, ast.ImportFrom) and (node.module or "").startswith((own_folder, "__future__"))
-        if own or isinstance(node, ast.Expr):
-            first, last = node.lineno - 1, node.end_lineno or node.lineno
-            lines[first:last] = [""] * (last - first)
+    tree = ast.parse(source)
+    left_out: list[ast.stmt] = [node for node in tree.body if _is_left_out(node, own_folder)]
+    for node in ast.walk(tree):
+        # One that has nothing but its text needs it.
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) and len(node.body) > 1:
+            left_out.append(node.body[0])
+    for node in left_out:
+        first, last = node.lineno - 1, node.end_lineno or node.lineno
+        lines[first:last] = [""] * (last - first)
     return "".join(lines)
+
+
+def _is_left_out(node: ast.stmt, own_folder: str) -> bool:
+    taken = isinstance(node, ast.ImportFrom) and (node.module or "").startswith((own_folder, "__future__"))
+    return taken or isinstance(node, ast.Expr)

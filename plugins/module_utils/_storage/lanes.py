@@ -36,6 +36,11 @@ THREADS = 16
 WAITING, WAITING_NAMES, INLINE = 10000, 256, 50
 # Directories that are given away at once.
 GIVEN = 32
+# Seconds until names are visited again: longer than a tick of the clock that times of change come from, which is
+# 10 ms where it is longest (CONFIG_HZ=100).
+SETTLING_SECONDS = 0.011
+# So many names settle at once, and each piece counts for some more, since it holds a descriptor.
+SETTLING, SETTLING_PIECE = 8192, 64
 # Of each lane on the shared page: whether it has nothing to do, how many it has seen, found wrong and changed.
 _LANE = struct.Struct("=qqqq")
 
@@ -106,12 +111,14 @@ class Holder:
 
 @dataclass(frozen=True)
 class Names:
-    """Some names of a directory, below ``above`` (with its stroke). ``plain``: the directory says they are files."""
+    """Some names of a directory, below ``above`` (with its stroke). ``plain``: the directory says they are files.
+    ``seen``, of a second visit: what each was at the first one, as device, inode and time of change."""
 
     above: str
     names: list[str]
     plain: bool
     holder: Holder
+    seen: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,8 +140,8 @@ class Visitor(Protocol):
     def directory(self, descriptor: int, status: os.stat_result, path: str, tally: Tally) -> None:
         """Take note of a directory, before its names."""
 
-    def names(self, names: Names, tally: Tally) -> None:
-        """Take note of some names that are no directories."""
+    def names(self, names: Names, tally: Tally) -> Names | None:
+        """Take note of some names that are no directories, and return those to visit again once they have settled."""
 
     def close(self) -> None:
         """Give back what it has open."""
@@ -147,6 +154,9 @@ class Lane:
         self._tree, self._visitor, self._shared, self._number = tree, visitor, shared, number
         self._deadline, self._parent = deadline, os.getppid()
         self._pieces: collections.deque[Piece] = collections.deque()
+        # What is visited again, with the moment from which on; the oldest first.
+        self._settling: collections.deque[tuple[float, Names]] = collections.deque()
+        self._settling_names = 0
         self._news = threading.Condition()
         self._active, self._over = 0, False
         self._threads: list[threading.Thread] = []
@@ -191,18 +201,25 @@ class Lane:
                     break
                 if self._pieces:
                     self._share()
-                    self._active += 1
-                    self._note(False)
-                    self._waits, self._waited_for = _waits(), self._seen
-                    return self._pieces.pop()
+                    return self._begin(self._pieces.pop())
+                if self._settling and self._settling[0][0] <= time.monotonic():
+                    return self._begin(Piece(names=self._oldest_settling()))
                 if self._active:
-                    self._news.wait(0.1)
+                    self._news.wait(SETTLING_SECONDS if self._settling else 0.1)
                 elif not self._fetch():
-                    break
+                    if not self._settling:
+                        break
+                    self._news.wait(SETTLING_SECONDS)
             self._over = True
             self._note(True)
             self._news.notify_all()
             return None
+
+    def _begin(self, piece: Piece) -> Piece:
+        self._active += 1
+        self._note(False)
+        self._waits, self._waited_for = _waits(), self._seen
+        return piece
 
     def _fetch(self) -> bool:
         """Wait a moment for a directory that another lane gives away; ``False`` when all lanes have ended."""
@@ -299,12 +316,50 @@ class Lane:
             self._call_threads()
 
     def _names(self, names: Names, tally: Tally) -> None:
-        try:
-            self._visitor.names(names, tally)
-        finally:
-            names.holder.leave()
-        self._seen += len(names.names)
+        if not names.seen:
+            self._seen += len(names.names)
+        self._visit(names, tally)
+        settled = self._settled()
+        while settled is not None:
+            self._visit(settled, tally)
+            settled = self._settled()
         self._note(False)
+
+    def _visit(self, names: Names, tally: Tally) -> None:
+        again = None
+        try:
+            again = self._visitor.names(names, tally)
+        finally:
+            if again is None:
+                names.holder.leave()
+        if again is not None:
+            with self._news:
+                self._settling.append((time.monotonic() + SETTLING_SECONDS, again))
+                self._settling_names += len(again.names) + SETTLING_PIECE
+                self._news.notify()
+
+    def _settled(self) -> Names | None:
+        """Return the oldest names that have settled. Where too many have to, wait until half of them have."""
+        rest = 0.0
+        with self._news:
+            if not self._settling:
+                return None
+            now = time.monotonic()
+            if self._settling_names > SETTLING:
+                rest = self._settling[len(self._settling) // 2][0] - now
+            elif self._settling[0][0] > now:
+                return None
+            names = self._oldest_settling()
+        if rest > 0:
+            time.sleep(rest)
+            # A wait of its own is not one for a network.
+            self._waits += 1
+        return names
+
+    def _oldest_settling(self) -> Names:
+        _moment, names = self._settling.popleft()
+        self._settling_names -= len(names.names) + SETTLING_PIECE
+        return names
 
 
 def _waits() -> int:

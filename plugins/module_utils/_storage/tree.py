@@ -51,7 +51,8 @@ class Tally:
 
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
-    hard_links: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
+    # Of a file with several names: how many it has, its time of change (ns) and those that were seen.
+    hard_links: dict[str, tuple[int, int, list[str]]] = field(default_factory=dict)
 
     def add(self, what: str, *paths: str, number: int = 1) -> None:
         """Count something, with where (some of it) was seen."""
@@ -79,7 +80,8 @@ class Tally:
         if len(self.hard_links) >= HARD_LINK_NAMES:
             self.add("leaving_hard_links", path)
             return
-        self.hard_links.setdefault(f"{status.st_dev}:{status.st_ino}", (status.st_nlink, []))[1].append(path)
+        seen = self.hard_links.setdefault(f"{status.st_dev}:{status.st_ino}", (status.st_nlink, status.st_ctime_ns, []))
+        seen[2].append(path)
 
     def merge(self, other: Tally) -> None:
         """Take in what another has seen."""
@@ -91,8 +93,8 @@ class Tally:
                 self.add(what, number=number)
         for what, examples in other.examples.items():
             self.examples[what] = (self.examples.get(what, []) + examples)[:EXAMPLES]
-        for file, (links, names) in other.hard_links.items():
-            self.hard_links.setdefault(file, (links, []))[1].extend(names)
+        for file, (links, changed, names) in other.hard_links.items():
+            self.hard_links.setdefault(file, (links, changed, []))[2].extend(names)
 
 
 class LinkLeaves(Exception):

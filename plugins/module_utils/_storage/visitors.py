@@ -13,8 +13,9 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import time
 
-from ansible_collections.gpuops.inference.plugins.module_utils._storage.lanes import Names
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.lanes import SETTLING_SECONDS, Names
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import REPAIR, faults_of, mended
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree import (
     ANY,
@@ -31,6 +32,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree imp
 REFUSALS = 100
 _VERDICTS = 10000
 _JUDGED = ("mode", "owner", "group")
+# Seconds. What changed less long ago, by this machine's clock, may change again within one tick of the clock that times
+# of change come from. Machines' clocks differ by less.
+_FRESH = 60.0
 
 
 class Wrong:
@@ -51,6 +55,11 @@ class Wrong:
 
 class Looker:
     """Counts what is wrong, and in mode ``repair`` changes it: only what is open, and by what this itself is.
+
+    A file may be somebody else's, put into the tree by a further name (a hard link) that is taken away again in the
+    very moment in which names are counted. So a file is seen twice, the second time when it is open, and changed only
+    where nothing has happened to it in between: it then had the one name that led to it. Names that come and go change
+    the time of change, which only has to be older than a tick of its clock.
 
     One for each process: the folder that leads to what is open is the process's own.
     """
@@ -75,12 +84,16 @@ class Looker:
         """Judge a directory by its own descriptor."""
         self._judge_open(descriptor, status, path or ".", tally)
 
-    def names(self, names: Names, tally: Tally) -> None:
+    def names(self, names: Names, tally: Tally) -> Names | None:
         """Look at names of a directory: the loop in which nearly all of the time is spent."""
+        if names.seen:
+            self._repair(names, tally)
+            return None
         look, verdicts, regular, above = os.stat, self._verdicts, stat.S_ISREG, names.holder.descriptor
         size = files = 0
         wrong = Wrong()
-        for position, name in enumerate(names.names):
+        seen: dict[str, os.stat_result] = {}
+        for name in names.names:
             try:
                 status = look(name, dir_fd=above, follow_symlinks=False)
             except OSError as error:
@@ -89,59 +102,63 @@ class Looker:
             mode = status.st_mode
             key = (mode, status.st_uid, status.st_gid)
             verdict = verdicts.get(key) or self._verdict(key)
-            if verdict[0] and self._repairs:
-                # After one that is wrong there mostly are more: from here on all are opened, and not looked at twice.
-                self._repair(names, position, tally)
-                break
             files += 1
             size += status.st_size
             if status.st_nlink != 1 or not regular(mode):
                 files -= not regular(mode)
                 if not self._is_judged(above, name, status, names.above + name, tally):
                     continue
-            if verdict[0]:
+            if verdict[0] and self._repairs:
+                seen[name] = status
+            elif verdict[0]:
                 wrong.add(name, key, key)
         tally.add("files", number=files)
         tally.add("bytes", number=size)
         self._count(wrong, names.above, tally)
+        if not seen:
+            return None
+        marks = tuple((status.st_dev, status.st_ino, status.st_ctime_ns) for status in seen.values())
+        again = Names(names.above, list(seen), names.plain, names.holder, marks)
+        if _is_fresh(max(status.st_ctime for status in seen.values())):
+            return again
+        self._repair(again, tally)
+        return None
 
-    def _repair(self, names: Names, position: int, tally: Tally) -> None:
-        """Open the names of a directory from a position on, in a way that does nothing to them, and judge and repair
-        what is open, whatever its name leads to meanwhile."""
-        above, size, files = names.holder.descriptor, 0, 0
+    def _repair(self, names: Names, tally: Tally) -> None:
+        """Open names of a directory, in a way that does nothing to them, and repair what is open, whatever its name
+        leads to meanwhile; but not what is another than before, or changed since."""
         wrong = Wrong()
-        for name in names.names[position:]:
+        for name, seen in zip(names.names, names.seen):
             path = names.above + name
             try:
-                descriptor = os.open(name, ANY, dir_fd=above)
+                descriptor = os.open(name, ANY, dir_fd=names.holder.descriptor)
                 try:
                     status = os.fstat(descriptor)
-                    regular = stat.S_ISREG(status.st_mode)
-                    files += regular
-                    size += status.st_size
-                    if (regular and status.st_nlink == 1) or self._is_judged(above, name, status, path, tally):
-                        before = judged(status)
-                        if self._verdict(before)[0]:
-                            wrong.add(name, before, self._mend(descriptor, before, path, tally))
+                    before = after = judged(status)
+                    if status.st_nlink == 1 and (status.st_dev, status.st_ino, status.st_ctime_ns) == seen:
+                        after = self._mend(descriptor, before, path, tally)
+                    else:
+                        tally.add("unsettled", path)
+                    wrong.add(name, before, after)
                 finally:
                     os.close(descriptor)
             except OSError as error:
                 tally.error("unseen", error, path)
-        tally.add("files", number=files)
-        tally.add("bytes", number=size)
         self._count(wrong, names.above, tally)
 
     def settle_hard_links(self, tally: Tally) -> None:
         """Judge the files with several names, once all names are known. One that has a name out of the tree is not
         changed: it may be somebody else's, put here to be given away."""
-        for links, paths in tally.hard_links.values():
+        if self._repairs and any(_is_fresh(changed / 1e9) for _links, changed, _paths in tally.hard_links.values()):
+            time.sleep(SETTLING_SECONDS)
+        for links, changed, paths in tally.hard_links.values():
             try:
-                self._several_names(links, paths, tally)
+                self._several_names(links, changed, paths, tally)
             except OSError as error:
                 tally.error("unseen", error, paths[0])
         tally.hard_links.clear()
 
-    def _several_names(self, links: int, paths: list[str], tally: Tally) -> None:
+    def _several_names(self, links: int, changed: int, paths: list[str], tally: Tally) -> None:
         descriptor = self._tree.open(paths[0], ANY)
         try:
             status = os.fstat(descriptor)
@@ -151,9 +168,11 @@ class Looker:
             # A directory that changes while it is listed may name one file twice.
             names = set(paths)
             inside = links == len(names) == status.st_nlink and all(self._is(path, status) for path in names)
-            ours = inside and os.fstat(descriptor).st_nlink == links
+            now = os.fstat(descriptor)
+            # A name that moves, so that it seems to be several, changes the time of change too.
+            ours = inside and (now.st_nlink, now.st_ctime_ns) == (links, changed)
             if not ours:
-                tally.add("leaving_hard_links", paths[0])
+                tally.add("unsettled" if inside else "leaving_hard_links", paths[0])
             self._judge_open(descriptor, status, paths[0], tally, ours)
         finally:
             os.close(descriptor)
@@ -250,6 +269,11 @@ class Looker:
         if after != before:
             self.changed += 1
         return after
+
+
+def _is_fresh(changed: float) -> bool:
+    """Say whether a time of change, in seconds, is so recent that it may not differ from that of another change."""
+    return changed > time.time() - _FRESH
 
 
 class Prover:

@@ -76,7 +76,8 @@ class Run:
             tally = self._pass()
             self._passes.append(tally)
             # What arrived, or was replaced, behind the walk is seen by another one.
-            again = bool(tally.counts.get("changed")) and not tally.counts.get("unfinished")
+            counts = tally.counts
+            again = bool(counts.get("changed") or counts.get("unsettled")) and not counts.get("unfinished")
         first, last = self._passes[0], self._passes[-1]
         changed: dict[str, int] = {}
         for tally in self._passes:

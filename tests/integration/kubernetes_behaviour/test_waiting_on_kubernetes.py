@@ -19,6 +19,9 @@ from support.sandbox import until
 Apply = Callable[..., dict[str, Any]]
 Beside = Callable[..., Future[dict[str, Any]]]
 SECONDS = 120
+# Controllers whose API server is away try again after ever longer times, so that a cluster needs several times as long
+# as it was away until it works again: an API server away for 15 s held up the pods for 60 s here.
+LONG_SECONDS = 600
 
 
 def close_machines(cluster: ClusterHandle, closed: bool) -> None:
@@ -43,12 +46,12 @@ def test_a_wait_survives(
     cluster: ClusterHandle, kubernetes: KubernetesPlace, apply: Apply, beside: Beside, what: str
 ) -> None:
     close_machines(cluster, True)
-    running = beside(apply, "patient", schedule_timeout=SECONDS, start_timeout=SECONDS)
+    running = beside(apply, "patient", schedule_timeout=LONG_SECONDS, start_timeout=LONG_SECONDS)
     until_watched(cluster)
     getattr(cluster, what)()
     assert not running.done()
     close_machines(cluster, False)
-    result = went_well(running.result(SECONDS))
+    result = went_well(running.result(LONG_SECONDS))
     assert result["workload"]["phase"] == "running"
     assert len(kubernetes.ready_pods("patient")) == 2
 

@@ -8,11 +8,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.lanes import Holder, Names
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import Task
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree import DIRECTORY, Tally, Tree
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.visitors import Looker
 from support.walks import UID, make_file, make_folder, state, walk
 
 # Swaps, as fast as it can, what is at a path for something else and back.
@@ -135,3 +141,122 @@ def test_a_tree_that_is_moved_away_is_no_failure(volume: Path) -> None:
     with _racing(_MOVE_TOP, volume / "model", volume):
         for _run in range(RUNS):
             assert walk("repair", volume, "model").status == 0
+
+
+class Taker:
+    """A user who puts a file of somebody else's into the own tree, by a further name, and takes the name away again in
+    the moment that suits: what a race would have to hit by chance."""
+
+    def __init__(self, volume: Path) -> None:
+        self.secret = make_file(volume / "secret", 0o600, 0, 0)
+        self.tree = make_folder(volume / "model", 0o750)
+        self.name = make_file(self.tree / "a", 0o600, 0, 0)
+        self.looker = Looker(Tree(Task("repair", str(volume), ("model",), UID, UID)))
+        self.tally = Tally()
+
+    def put(self) -> None:
+        """Let the name lead to the secret."""
+        self.name.unlink(missing_ok=True)
+        os.link(self.secret, self.name)
+
+    def names(self) -> Names:
+        """Return the tree's one name, as the walk hands it out."""
+        return Names("model/", ["a"], True, Holder(os.open(self.tree, DIRECTORY)))
+
+    def let_the_clock_move(self) -> None:
+        """Wait until changes get another time than the secret's last one."""
+        clock = self.secret.parent / "clock"
+        while not clock.exists() or clock.stat().st_ctime_ns <= self.secret.stat().st_ctime_ns:
+            clock.touch()
+
+    def assert_nothing_was_taken(self) -> None:
+        """Fail where root has changed the secret."""
+        status = self.secret.stat()
+        assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (0, 0, 0o600)
+
+
+@pytest.fixture
+def taker(volume: Path) -> Taker:
+    """A taker on an empty volume."""
+    return Taker(volume)
+
+
+@contextmanager
+def _before_each(call: str, action: Callable[[], object]) -> Iterator[None]:
+    """Do something right before every call of a function of ``os``."""
+    real = getattr(os, call)
+
+    def late(*arguments: Any, **options: Any) -> Any:
+        action()
+        return real(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, call, late)
+        yield
+
+
+def test_another_file_than_the_one_that_was_looked_at(taker: Taker) -> None:
+    again = taker.looker.names(taker.names(), taker.tally)
+    assert again is not None, "it is not changed before it has settled"
+    taker.put()
+    with _before_each("fstat", taker.name.unlink):
+        assert taker.looker.names(again, taker.tally) is None
+    taker.assert_nothing_was_taken()
+    assert taker.tally.counts["unsettled"] == taker.tally.counts["left owner"] == 1
+
+
+def test_a_name_that_is_gone_when_names_are_counted(taker: Taker, monkeypatch: pytest.MonkeyPatch) -> None:
+    taker.put()
+    real = os.stat
+
+    def counted_late(path: str, **options: Any) -> os.stat_result:
+        taker.name.unlink()
+        return real(taker.secret)
+
+    with monkeypatch.context() as looking:
+        looking.setattr(os, "stat", counted_late)
+        again = taker.looker.names(taker.names(), taker.tally)
+    assert again is not None
+    taker.let_the_clock_move()
+    taker.put()
+    with _before_each("fstat", taker.name.unlink):
+        taker.looker.names(again, taker.tally)
+    taker.assert_nothing_was_taken()
+    assert taker.tally.counts["unsettled"] == 1
+
+
+def test_one_name_that_moves_is_not_two(taker: Taker, monkeypatch: pytest.MonkeyPatch) -> None:
+    taker.put()
+    for path in ("model/a", "model/b"):
+        taker.tally.hard_link(taker.secret.stat(), path)
+    other = taker.tree / "b"
+    real = Tree.open
+
+    def moved_there(tree: Tree, path: str, flags: int) -> int:
+        for one, two in ((taker.name, other), (other, taker.name)):
+            if path == f"model/{two.name}" and one.exists():
+                one.rename(two)
+        return real(tree, path, flags)
+
+    monkeypatch.setattr(Tree, "open", moved_there)
+    taker.looker.settle_hard_links(taker.tally)
+    taker.assert_nothing_was_taken()
+    assert taker.tally.counts["unsettled"] == 1
+
+
+def test_what_is_written_meanwhile_is_changed_by_a_later_pass(taker: Taker) -> None:
+    again = taker.looker.names(taker.names(), taker.tally)
+    assert again is not None
+    taker.let_the_clock_move()
+    taker.name.write_text("more")
+    taker.looker.names(again, taker.tally)
+    assert (taker.tally.counts["unsettled"], taker.name.stat().st_uid) == (1, 0)
+    assert walk("repair", taker.tree.parent, "model", judge=True).status == 0
+    assert taker.name.stat().st_uid == UID
+
+
+def test_what_changed_long_ago_is_changed_at_once(taker: Taker, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3600)
+    assert taker.looker.names(taker.names(), taker.tally) is None
+    assert taker.name.stat().st_uid == UID
