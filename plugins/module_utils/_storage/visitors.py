@@ -128,8 +128,8 @@ class Looker:
         """Open names of a directory, in a way that does nothing to them, and repair what is open, whatever its name
         leads to meanwhile; but not what is another than before, or changed since."""
         wrong = Wrong()
-        for name, seen in zip(names.names, names.seen):
-            path = names.above + name
+        for position, name in enumerate(names.names):
+            path, seen = names.above + name, names.seen[position]
             try:
                 descriptor = os.open(name, ANY, dir_fd=names.holder.descriptor)
                 try:
