@@ -159,11 +159,28 @@ options:
       - How long the job may take until it runs, in seconds. An image that is not on the machine yet takes minutes.
     type: int
     default: 900
+  copies:
+    description:
+      - How many pods share a repair of very many entries, by an indexed job, on machines of their own as far as there
+        are. Each takes entries by a hash of their path.
+      - Once O(copies_from) entries were changed by one pod, these go on, and after them one pod sees to what is left,
+        such as files with several names. V(1) leaves it all to one.
+      - One pod walks with several processes, which have threads where the volume is a network's. More pods help where
+        the server can do more than one machine asks for.
+      - Not on Run:ai without a kubeconfig.
+    type: int
+    default: 4
+  copies_from:
+    description:
+      - From how many changed entries on a repair is shared. It is looked at between directories.
+    type: int
+    default: 1000000
   time_limit:
     description:
       - How long the work may take, in seconds, half of it for the repair and half for the proof. A run that was
         stopped by it is continued by the next one.
-      - Each training workload may take half of it.
+      - Each training workload may take half of it, and so may each of the pods that share a repair, and the repair
+        before and after them.
     type: int
     default: 3600
   looks_in_check_mode:

@@ -74,6 +74,27 @@ def test_it_is_looked_at_repaired_proved_and_left_alone(real_cluster: RealCluste
     until(lambda: not real_cluster.items(JOBS), "the jobs are gone")
 
 
+def test_very_many_entries_are_shared_by_pods(real_cluster: RealClusterHandle, model: Path) -> None:
+    folders, files = 30, 10
+    for folder in range(folders):
+        for name in range(files):
+            make_file(model / str(folder) / str(name), 0o600, 0, 0)
+        make_folder(model / str(folder), 0o700, 0, 0)
+    (model / "0" / "again").hardlink_to(model / "1" / "0")
+    shared = ownership(real_cluster, model, copies=2, copies_from=50)
+    assert (shared["rc"], causes(shared), shared["looks"]) == (0, ["shared_repair"], 3), shared
+    assert "; 2 got through" in shared["findings"][0]["evidence"]
+    # One folder, two files, and all that was added: a file with two names is changed once.
+    assert shared["ownership"]["changed"]["entries"] == 3 + folders + folders * files
+    assert (shared["proof"]["readable"], shared["manifest"]["state"]) == (True, "written")
+    assert {owner for _mode, owner, *_rest in state(model).values()} == {UID}
+    before = state(model)
+    again = ownership(real_cluster, model, copies=2, copies_from=50)
+    assert (again["rc"], again["changed"], again["looks"]) == (0, False, 1)
+    assert state(model) == before
+    until(lambda: not real_cluster.items(JOBS), "the jobs are gone")
+
+
 def test_set_group_id_bits_stay(real_cluster: RealClusterHandle, model: Path) -> None:
     """Root with three capabilities would lose them, if its group were not the workload's."""
     model.chmod(0o2700)

@@ -47,12 +47,14 @@ class NotLooked(GpuopsError):
 
 @dataclass(frozen=True)
 class CopyOutcome:
-    """What came of one copy of a look: the ``machine`` that it was placed on, and its report, or why there is none."""
+    """What came of one copy of a look: the ``machine`` that it was placed on, and its report, or why there is none; and
+    what its command that ran as root reported, if there was one and it did."""
 
     index: int
     machine: str | None
     report: Mapping[str, Any] | None = None
     failure: Finding | None = None
+    root_report: Mapping[str, Any] | None = None
 
 
 class Looks:
@@ -275,12 +277,13 @@ class _Copies:
 
     def _outcome(self, index: int, copy: LookStatus) -> CopyOutcome:
         machine = next((pod.machine for pod in copy.status.pods if pod.machine), None)
+        as_root = _content(copy.root_report)
         if not copy.is_over:
-            return CopyOutcome(index, machine, failure=self._failures[index])
+            return CopyOutcome(index, machine, failure=self._failures[index], root_report=as_root)
         try:
-            return CopyOutcome(index, machine, report=_report(copy, self.subject))
+            return CopyOutcome(index, machine, report=_report(copy, self.subject), root_report=as_root)
         except NotLooked as error:
-            return CopyOutcome(index, machine, failure=error.findings[0])
+            return CopyOutcome(index, machine, failure=error.findings[0], root_report=as_root)
 
 
 def _report(found: LookStatus, subject: str) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -26,7 +27,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._options.model_ow
     read_ownership,
     read_ownership_options,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import REPORT_PATH, Look, LookMount
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import (
+    REPORT_PATH,
+    Look,
+    LookCopies,
+    LookMount,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.model_files import ModelFiles, Reader
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.select import make_model_files
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
@@ -44,7 +50,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._storage.manifest
     ManifestReport,
     manifest_findings,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._storage.ownership import OwnershipSpec, command_of
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.ownership import (
+    OwnershipSpec,
+    command_of,
+    nothing_to_report,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.report import FAULTS, WalkReport, is_readable
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import (
     LOOK,
@@ -52,10 +62,11 @@ from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights i
     PROVE,
     REPAIR,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import PREFERRED
 
 # What the job is about: by it, with a digest of the claim, the paths and the workload, one that was left over is found.
 # Runs on other paths of the claim, and for other workloads, have jobs of their own.
-_WHAT = "files"
+_WHAT, _WHAT_OF_SHARES = "files", "shares"
 _DIGEST_LENGTH = 12
 # Seconds that the job gets beyond the walker's own limits, to write its reports.
 _MARGIN = 30
@@ -104,6 +115,8 @@ class _Work:
         self._spec = spec
         self._looks = Looks(files.platform, host, options.looks_in_check_mode)
         self._denied: Finding | None = None
+        # What was changed before the job that looks at everything.
+        self._earlier: list[WalkReport] = []
         self.outcome = _Outcome(LOOK if host.check_mode else REPAIR)
 
     def carry_out(self) -> None:
@@ -294,29 +307,62 @@ class _Work:
     def _look(self) -> Look:
         """Return the job: a container as root that looks, or repairs, then one as the serving identity that reads."""
         seconds = self._options.time_limit / 2
+        most = self._options.copies_from if self._options.copies > 1 and self.outcome.mode == REPAIR else 0
         return Look(
             workload=self._options.name,
             what=f"{_WHAT}-{_question(self._spec, self._options.workload)}",
             place=self._options.place,
             command=command_of(self._spec.task(PROVE, seconds, REPORT_PATH)),
-            as_root=command_of(self._spec.task(self.outcome.mode, seconds, REPORT_PATH)),
+            as_root=command_of(self._spec.task(self.outcome.mode, seconds, REPORT_PATH, most=most)),
             time_limit=self._options.time_limit + _MARGIN,
             start_limit=self._options.start_timeout,
             mounts=(LookMount(self._spec.claim, self._spec.mount_path, self.outcome.mode != REPAIR),),
         )
 
     def _read(self, look: Look) -> None:
-        """Carry the job out and take in its reports."""
-        subject = f"the files of {self._spec.claim}"
+        """Carry the job out and take in its reports. Where there is too much to change for one, several go on, and then
+        it is carried out again: what it finds mended costs it little, and only it sees all names of a file."""
+        self._carry_out(look)
+        if self.outcome.seen is not None and self.outcome.seen.is_too_large:
+            self._earlier.append(self.outcome.seen)
+            self._share(look)
+            task = self._spec.task(REPAIR, self._options.time_limit / 2, REPORT_PATH)
+            self._carry_out(dataclasses.replace(look, as_root=command_of(task)))
+
+    def _carry_out(self, look: Look) -> None:
         try:
-            report = WalkReport.read(self._looks.run(look, subject))
+            report = WalkReport.read(self._looks.run(look, f"the files of {self._spec.claim}"))
         finally:
             # What was changed is told also where the proof failed after it.
             if self._looks.root_report is not None:
-                self.outcome.seen = WalkReport.read(self._looks.root_report)
+                self.outcome.seen = WalkReport.read(self._looks.root_report).after(self._earlier)
         # Where root did not get through, the proof never began.
         if report.mode == PROVE:
             self.outcome.proof = report
+
+    def _share(self, look: Look) -> None:
+        """Let several pods repair one share of the files each. One that does not get through has left its files to the
+        job that comes after them."""
+        copies, seconds = self._options.copies, self._options.time_limit / 2
+        shares = dataclasses.replace(
+            look,
+            what=f"{_WHAT_OF_SHARES}-{_question(self._spec, self._options.workload)}",
+            command=nothing_to_report(REPORT_PATH),
+            as_root=command_of(self._spec.task(REPAIR, seconds, REPORT_PATH, shares=copies)),
+            copies=LookCopies(copies, PREFERRED, meet=False),
+        )
+        outcomes = []
+        with contextlib.suppress(NotLooked):
+            outcomes = self._looks.run_copies(shares, f"shares of the files of {self._spec.claim}")
+        reports = [WalkReport.read(one.root_report) for one in outcomes if one.root_report is not None]
+        self._earlier += reports
+        finished = sum(report.finished for report in reports)
+        evidence = (
+            f"after {self._earlier[0].changed} changed entries {copies} pods shared the rest; {finished} got through, "
+            "and the job after them saw to what was left."
+        )
+        finding = Finding(INFO, "shared_repair", evidence, "", self._spec.claim)
+        self.outcome.findings.append(finding)
 
     def _stop_for(self, findings: list[Finding]) -> None:
         """Stop where there is an error among the findings; keep the others."""

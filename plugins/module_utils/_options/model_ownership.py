@@ -46,13 +46,16 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec im
 )
 
 _DIRECTORY, _FILE = 0o040000, 0o100000
+# A file server has enough to do with the threads of these; each is a pod of its own.
+_MOST_COPIES = 64
 
 
 @dataclass(frozen=True)
 class OwnershipOptions:
     """How files are seen to. ``name`` is what the job is called after; ``workload``: whose files they are, empty if
     nobody says; ``pods`` are to use the files, ``apart`` where they have to be on different machines; without
-    ``look_at_served`` no job is started for files that a workload serves from; times in seconds."""
+    ``look_at_served`` no job is started for files that a workload serves from; once ``copies_from`` entries were
+    changed, ``copies`` pods share what is left; times in seconds."""
 
     name: str
     workload: str
@@ -62,6 +65,8 @@ class OwnershipOptions:
     allow_serving: bool
     look_at_served: bool
     looks_in_check_mode: bool
+    copies: int
+    copies_from: int
     start_timeout: int
     time_limit: int
 
@@ -88,6 +93,8 @@ def model_ownership_arguments() -> Arguments:
         "image_pull_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
         "node_selector": {"type": "dict", "default": {}},
         **tolerations_argument_spec(),
+        "copies": {"type": "int", "default": 4},
+        "copies_from": {"type": "int", "default": 1000000},
         "start_timeout": {"type": "int", "default": 900},
         "time_limit": {"type": "int", "default": 3600},
         "looks_in_check_mode": {"type": "bool", "default": False},
@@ -101,8 +108,11 @@ def read_ownership_options(params: Mapping[str, Any]) -> OwnershipOptions:
     for option in ("start_timeout", "time_limit"):
         if params[option] < 1:
             raise OptionError.of(option, f"{params[option]} seconds is no time limit.", "Give at least 1 second.")
-    if params["pods"] < 1:
-        raise OptionError.of("pods", f"{params['pods']} is too few.", "Give at least 1.")
+    for option in ("pods", "copies", "copies_from"):
+        if params[option] < 1:
+            raise OptionError.of(option, f"{params[option]} is too few.", "Give at least 1.")
+    if params["copies"] > _MOST_COPIES:
+        raise OptionError.of("copies", f"{params['copies']} is too many.", f"Give at most {_MOST_COPIES}.")
     if not params["image"].strip():
         raise OptionError.of("image", "it is empty.", "Give the workload's own image.", "missing_option")
     return OwnershipOptions(
@@ -120,6 +130,8 @@ def read_ownership_options(params: Mapping[str, Any]) -> OwnershipOptions:
         allow_serving=params["allow_serving"],
         look_at_served=params["look_at_served"],
         looks_in_check_mode=params["looks_in_check_mode"],
+        copies=params["copies"],
+        copies_from=params["copies_from"],
         start_timeout=params["start_timeout"],
         time_limit=params["time_limit"],
     )

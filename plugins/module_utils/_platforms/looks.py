@@ -42,10 +42,12 @@ class LookCopies:
 
     They know each other: ``COPIES_VARIABLE`` has the names of all in the order of their indexes, ``INDEX_VARIABLE`` the
     own index, ``ADDRESS_VARIABLE`` the own address. They are found by these names as soon as they have an address.
+    Those that do not ``meet`` only have their index.
     """
 
     number: int
     spread: str = NO_SPREAD
+    meet: bool = True
 
 
 @dataclass(frozen=True)

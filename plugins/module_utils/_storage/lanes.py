@@ -21,6 +21,7 @@ import struct
 import sys
 import threading
 import time
+import zlib
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -199,6 +200,10 @@ class Lane:
                 if time.monotonic() > self._deadline or os.getppid() != self._parent:
                     tally.add("unfinished")
                     break
+                if self._tree.task.most and self._shared.totals()["changed"] >= self._tree.task.most:
+                    tally.add("too_many")
+                    tally.add("unfinished")
+                    break
                 if self._pieces:
                     self._share()
                     return self._begin(self._pieces.pop())
@@ -279,7 +284,8 @@ class Lane:
                 return
             self._seen += 1
             tally.add("directories")
-            self._visitor.directory(holder.descriptor, status, path, tally)
+            if self._is_shared_out(path):
+                self._visitor.directory(holder.descriptor, status, path, tally)
             self._list(holder, path, tally, depth)
         except OSError as error:
             tally.error("unlisted", error, path)
@@ -297,7 +303,7 @@ class Lane:
                     if not self._offer(Piece(below), WAITING if depth < INLINE else sys.maxsize):
                         self._directory(below, tally, depth + 1)
                     continue
-                if entry.name.startswith(MANIFEST_NAME):
+                if entry.name.startswith(MANIFEST_NAME) or not self._is_shared_out(above + entry.name):
                     continue
                 plain = not apart or entry.is_file(follow_symlinks=False)
                 waiting[plain].append(entry.name)
@@ -307,6 +313,11 @@ class Lane:
         for plain, names in waiting.items():
             if names:
                 self._hand_out(Names(above, names, plain, holder), tally)
+
+    def _is_shared_out(self, path: str) -> bool:
+        """Say whether this share of the tree has a path: its name alone says which one does, so that all agree."""
+        task = self._tree.task
+        return task.shares == 1 or zlib.crc32(os.fsencode(path)) % task.shares == task.share
 
     def _hand_out(self, names: Names, tally: Tally) -> None:
         """Let other threads work on names where there are any, else do it at once."""

@@ -46,8 +46,9 @@ class OwnershipSpec:
         groups = f" and groups {', '.join(map(str, self.groups))}" if self.groups else ""
         return f"UID {self.uid} with GID {self.gid}{groups}"
 
-    def task(self, mode: str, seconds: float, report: str) -> Task:
-        """Return the walker's task in ``mode``, which leaves its report in the file ``report``."""
+    def task(self, mode: str, seconds: float, report: str, most: int = 0, shares: int = 1) -> Task:
+        """Return the walker's task in ``mode``, which leaves its report in the file ``report``; ``most`` and ``shares``
+        as in ``Task``. A share knows nothing of the manifest, which is of all files."""
         return Task(
             mode=mode,
             base=self.mount_path,
@@ -61,8 +62,15 @@ class OwnershipSpec:
             take_over_from=self.take_over_from,
             seconds=seconds,
             report=report,
-            manifest=self.manifest,
+            manifest=self.manifest if shares == 1 else NO_MANIFEST,
+            most=most,
+            shares=shares,
         )
+
+
+def nothing_to_report(report: str) -> tuple[str, ...]:
+    """Return the command of a container that has nothing to do, after one that had: an empty report."""
+    return ("/bin/sh", "-c", "echo '{}' >\"$0\"", report)
 
 
 def command_of(task: Task) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import REPAIR
@@ -72,6 +72,23 @@ class WalkReport:
     def would_change(self) -> int:
         """Return how many changes a repair has to make, as far as was seen; none to what it leaves on purpose."""
         return sum(self.found.get(fault, 0) - self.found.get(f"kept {fault}", 0) for fault in FAULTS)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Say whether the walk stopped because there is so much to change that it is for several."""
+        return self.found.get("too_many", 0) > 0
+
+    def after(self, earlier: Sequence[WalkReport]) -> WalkReport:
+        """Return this report of a last walk with what walks before it have changed, which this one found mended."""
+        if not earlier:
+            return self
+        done, found = dict(self.done), dict(self.found)
+        for report in earlier:
+            for what, number in report.done.items():
+                done[what] = done.get(what, 0) + number
+            for fault in FAULTS:
+                found[fault] = found.get(fault, 0) + report.done.get(f"changed {fault}", 0)
+        return replace(self, done=done, found=found, seconds=self.seconds + sum(one.seconds for one in earlier))
 
     def identities(self, what: str) -> list[int]:
         """Return the users (``owner``) whose files are not taken, or the groups (``group``) that could read."""

@@ -37,7 +37,8 @@ _CLAUSE = re.compile(r"([ugoa]+)([-+=])([rwxXs]*)")
 class Task:
     """What is asked for. ``paths`` lie below ``base``, the place of the volume; ``groups`` are all groups of the
     serving identity; ``seconds`` is the time after which it stops by itself; ``judge`` makes the exit status the
-    answer, ``report`` is a file that takes the report too; ``manifest`` is what is remembered of files.
+    answer, ``report`` is a file that takes the report too; ``manifest`` is what is remembered of files. ``most``: after
+    so many changes it stops (0: never), since the tree is for several, of which each sees to one of ``shares``.
     """
 
     mode: str
@@ -55,6 +56,9 @@ class Task:
     judge: bool = False
     report: str = ""
     manifest: str = NO_MANIFEST
+    most: int = 0
+    shares: int = 1
+    share: int = 0
 
     @classmethod
     def read(cls, text: str) -> Task:

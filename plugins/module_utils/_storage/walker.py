@@ -21,6 +21,7 @@ import stat
 import sys
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.lanes import (
@@ -52,6 +53,8 @@ PASSES = 5
 REPORT_BYTES = 4000
 PROGRESS_SECONDS = 5.0
 FINISHED, WRONG, REFUSED, TIME_UP = 0, 1, 2, 3
+# Which share of a tree this is: a variable of the Job controller's.
+SHARE_VARIABLE = "JOB_COMPLETION_INDEX"
 # Counts that mean: not as it should be. Files of other users are told apart.
 _WRONG = ("missing", "given_links", "unlisted", "unreadable", "unsearchable", "unsearchable_parents")
 
@@ -305,6 +308,8 @@ def main(arguments: list[str]) -> int:
         task = Task.read(arguments[0])
         if task.mode in ABOUT_MANIFESTS:
             return FINISHED if Manifests(Tree(task), time.monotonic() + task.seconds).answer() else WRONG
+        if task.shares > 1:
+            task = replace(task, share=int(os.environ.get(SHARE_VARIABLE, "")))
         run = Run(task)
     except (IndexError, TypeError, ValueError, OSError) as error:
         sys.stderr.write(json.dumps({"error": str(error)}) + "\n")

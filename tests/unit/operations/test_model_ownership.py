@@ -22,7 +22,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     Target,
     WorkloadStatus,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look, LookCopies
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.model_files import Reader
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
@@ -318,3 +318,71 @@ def test_what_was_changed_is_told_where_the_pod_is_gone_at_the_end() -> None:
     files.platform.carry_out = lambda look: [proving, gone]
     result = run(files)
     assert (result["failed"], result["changed"], causes(result)) == (True, True, ["look_removed"])
+
+
+TOO_MUCH = {**RIGHT, "finished": False, "found": {"too_many": 1}, "done": {"changed": 10, "changed owner": 10}}
+SHARE = {**RIGHT, "done": {"changed": 4, "changed owner": 4}}
+
+
+def shared(files: ScriptedFiles, *copies: LookStatus | GpuopsError) -> None:
+    """Let the first job find too much, and ``copies`` share the rest."""
+    ended = [LookStatus(WorkloadStatus("running"), True, 3, json.dumps(TOO_MUCH), json.dumps(TOO_MUCH))]
+    usual = files.platform.carry_out
+
+    def carry_out(look: Look) -> list[LookStatus] | GpuopsError:
+        if look.copies is None:
+            return [ended.pop()] if ended else usual(look)
+        refused = [copy for copy in copies if isinstance(copy, GpuopsError)]
+        statuses = tuple(copy for copy in copies if isinstance(copy, LookStatus))
+        return refused[0] if refused else [LookStatus(WorkloadStatus("running"), True, copies=statuses)]
+
+    files.platform.carry_out = carry_out
+
+
+def copy_of(report: dict[str, Any] | None, exit_status: int = 0) -> LookStatus:
+    as_root = json.dumps(report) if report else ""
+    return LookStatus(WorkloadStatus("running"), True, exit_status, "{}" if exit_status == 0 else as_root, as_root)
+
+
+def tasks(files: ScriptedFiles) -> list[tuple[int, int, str]]:
+    """Return of every task of root after how many changes it stops, its shares, and what it remembers."""
+    found = [json.loads(look.as_root[_TASK]) for look, _started in files.platform.looks]
+    return [(task["most"], task["shares"], task["manifest"]) for task in found]
+
+
+def test_too_much_for_one_is_shared_and_then_seen_to_by_one() -> None:
+    files = make()
+    shared(files, copy_of(SHARE), copy_of({**SHARE, "finished": False}, exit_status=3), copy_of(None, exit_status=137))
+    result = run(files, copies=3, copies_from=10)
+    assert tasks(files) == [(10, 1, "sizes"), (0, 3, "none"), (0, 1, "sizes")]
+    look = files.platform.looks[1][0]
+    assert look.copies == LookCopies(3, "preferred", meet=False)
+    assert (result["changed"], causes(result), result["looks"]) == (True, ["shared_repair"], 3)
+    assert "after 10 changed entries 3 pods shared the rest; 1 got through" in result["findings"][0]["evidence"]
+    assert result["ownership"]["changed"]["entries"] == 18
+    assert (result["ownership"]["wrong"]["owner"], result["proof"]["readable"]) == (18, True)
+    assert result["diff"]["before"].splitlines()[0] == "wrong owner: 18"
+    assert all(started.is_removed for _look, started in files.platform.looks)
+
+
+def test_pods_that_are_refused_leave_it_to_the_one_job() -> None:
+    files = make()
+    shared(files, GpuopsError("refused", [Finding(ERROR, "quota_exceeded", "no room", "", "job")]))
+    result = run(files, copies_from=10)
+    assert ("failed" in result, result["ownership"]["changed"]["entries"]) == (False, 10)
+    assert "0 got through" in result["findings"][0]["evidence"]
+
+
+def test_what_was_changed_before_a_last_job_that_fails_is_told() -> None:
+    files = make(proof=UNREADABLE)
+    shared(files, copy_of(SHARE))
+    result = run(files, copies=1 + 1, copies_from=10)
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert result["ownership"]["changed"]["entries"] == 14
+
+
+@pytest.mark.parametrize(("check_mode", "copies"), [(True, 4), (False, 1)])
+def test_looks_and_single_pods_never_stop_for_too_much(check_mode: bool, copies: int) -> None:
+    files = make()
+    run(files, check_mode=check_mode, copies=copies, looks_in_check_mode=True)
+    assert [most for most, _shares, _manifest in tasks(files)] == [0]

@@ -127,7 +127,7 @@ def _pod(look: Look, name: str = "") -> Body:
         "tolerations": _tolerations(place),
         "imagePullSecrets": [{"name": secret} for secret in place.image_pull_secrets],
         "priorityClassName": place.priority_class or "",
-        "subdomain": name if look.copies else "",
+        "subdomain": name if look.copies and look.copies.meet else "",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         # It has nothing to put in order when it is told to end.
@@ -166,7 +166,7 @@ def _main_container(look: Look, name: str) -> Body:
         places = {_SCRATCH: "/tmp", _SHARED_MEMORY: "/dev/shm"}
         mounts = [{"name": volume, "mountPath": path} for volume, path in places.items()]
         body["volumeMounts"] = [*body.get("volumeMounts", []), *mounts]
-    if look.copies is not None:
+    if look.copies is not None and look.copies.meet:
         names = [f"{name}-{index}.{name}" for index in range(look.copies.number)]
         own = {"fieldRef": {"fieldPath": "status.podIP"}}
         together = [_variable(COPIES_VARIABLE, " ".join(names)), {"name": ADDRESS_VARIABLE, "valueFrom": own}]

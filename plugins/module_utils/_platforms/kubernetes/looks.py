@@ -84,7 +84,7 @@ def start_look(client: KubernetesClient, look: Look) -> JobLook:
     # A name that nobody has: applying twice makes no second one, and one that is being deleted is in nobody's way.
     name = f"{look.workload[:_LONGEST_STEM].rstrip('-.')}-look-{secrets.token_hex(_SUFFIX_BYTES)}"
     started = JobLook(client, client.apply(JOBS, name, look_job(look, name)))
-    if look.copies is not None:
+    if look.copies is not None and look.copies.meet:
         started.make_reachable(look)
     return started
 

@@ -88,6 +88,10 @@ class TestManifest:
             {"name": "GPUOPS_LOOK_ADDRESS", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
         ]
 
+    def test_those_that_do_not_meet_need_no_names(self) -> None:
+        pod = pod_of(dataclasses.replace(LOOK, copies=LookCopies(2, meet=False)))
+        assert "subdomain" not in pod and "env" not in pod["containers"][0]
+
     def test_the_service_goes_with_the_job_and_is_none_of_a_workload(self) -> None:
         job = {"metadata": {"name": "probe-look-1", "uid": "uid-1"}}
         service = look_service(LOOK, job)
@@ -166,6 +170,11 @@ class TestLife:
         assert seen.is_over
         assert [(one.exit_status, one.report) for one in seen.copies] == [(0, '{"of": 0}'), (1, "MemoryError")]
         assert [one.status.pods[0].machine for one in seen.copies] == ["gpu-0", "gpu-1"]
+
+    def test_those_that_do_not_meet_have_no_service(self, api: ScriptedApi, platform: KubernetesPlatform) -> None:
+        apart = dataclasses.replace(LOOK, copies=LookCopies(2, meet=False))
+        assert len((platform.start_look(apart)).status().copies) == 2
+        assert not [key for key in api.objects if key.startswith("Service/")]
 
     def test_one_that_has_ended_leaves_the_phase_to_the_others(
         self, api: ScriptedApi, platform: KubernetesPlatform
