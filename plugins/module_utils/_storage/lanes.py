@@ -284,7 +284,7 @@ class Lane:
                 return
             self._seen += 1
             tally.add("directories")
-            if self._is_shared_out(path):
+            if self._is_in_share(path):
                 self._visitor.directory(holder.descriptor, status, path, tally)
             self._list(holder, path, tally, depth)
         except OSError as error:
@@ -293,7 +293,7 @@ class Lane:
             holder.leave()
 
     def _list(self, holder: Holder, path: str, tally: Tally, depth: int) -> None:
-        apart = self._visitor.plain_apart
+        apart, is_shared = self._visitor.plain_apart, self._tree.task.shares > 1
         waiting: dict[bool, list[str]] = {True: [], False: []}
         above = path + "/" if path else ""
         with os.scandir(holder.descriptor) as entries:
@@ -303,7 +303,9 @@ class Lane:
                     if not self._offer(Piece(below), WAITING if depth < INLINE else sys.maxsize):
                         self._directory(below, tally, depth + 1)
                     continue
-                if entry.name.startswith(MANIFEST_NAME) or not self._is_shared_out(above + entry.name):
+                if entry.name.startswith(MANIFEST_NAME):
+                    continue
+                if is_shared and not self._is_in_share(above + entry.name):
                     continue
                 plain = not apart or entry.is_file(follow_symlinks=False)
                 waiting[plain].append(entry.name)
@@ -314,8 +316,8 @@ class Lane:
             if names:
                 self._hand_out(Names(above, names, plain, holder), tally)
 
-    def _is_shared_out(self, path: str) -> bool:
-        """Say whether this share of the tree has a path: its name alone says which one does, so that all agree."""
+    def _is_in_share(self, path: str) -> bool:
+        """Say whether a path is in this share of the tree: its text alone says in which one it is, so that all agree."""
         task = self._tree.task
         return task.shares == 1 or zlib.crc32(os.fsencode(path)) % task.shares == task.share
 

@@ -108,10 +108,11 @@ class Looker:
                 files -= not regular(mode)
                 if not self._is_judged(above, name, status, names.above + name, tally):
                     continue
-            if verdict[0] and self._repairs:
-                seen[name] = status
-            elif verdict[0]:
-                wrong.add(name, key, key)
+            if verdict[0]:
+                if self._repairs:
+                    seen[name] = status
+                else:
+                    wrong.add(name, key, key)
         tally.add("files", number=files)
         tally.add("bytes", number=size)
         self._count(wrong, names.above, tally)
