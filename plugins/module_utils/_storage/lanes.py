@@ -317,7 +317,7 @@ class Lane:
                 self._hand_out(Names(above, names, plain, holder), tally)
 
     def _is_in_share(self, path: str) -> bool:
-        """Say whether a path is in this share of the tree: its text alone says in which one it is, so that all agree."""
+        """Say whether a path is in this share of the tree: its text alone says in which one, so that all agree."""
         task = self._tree.task
         return task.shares == 1 or zlib.crc32(os.fsencode(path)) % task.shares == task.share
 
