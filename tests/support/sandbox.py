@@ -34,7 +34,7 @@ TOKEN_PATHS = ("/api/v1/token", "/api/v2/token")
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T], what: str, seconds: float = 20.0, good: Callable[[T], bool] = bool) -> T:
+def until(look: Callable[[], T], what: str, seconds: float = 60.0, good: Callable[[T], bool] = bool) -> T:
     """Look again and again until the value is ``good`` (by default: true) and return it; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while True:

@@ -30,7 +30,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.error im
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 NAME = "my-llm"
-SECONDS = 20.0
+SECONDS = 120.0
 
 
 def client_of(connection: dict[str, Any], **changes: Any) -> KubernetesClient:

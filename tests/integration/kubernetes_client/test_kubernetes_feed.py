@@ -27,7 +27,7 @@ from client_types import MakeClient, MakeFeed
 from support.cluster import ClusterHandle
 from support.sandbox import until
 
-LONG = 30.0
+LONG = 120.0
 
 
 def names(feed: Feed) -> set[str]:

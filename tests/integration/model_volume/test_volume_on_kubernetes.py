@@ -31,7 +31,7 @@ from gpuops_cluster.objects import STORAGE_CLASS, UNBOUND_CLASS
 Beside = Callable[..., Future[dict[str, Any]]]
 SHARED: dict[str, Any] = {"size": "500Gi", "storage_class": STORAGE_CLASS}
 MANAGED_BY = "app.kubernetes.io/managed-by"
-SECONDS = 60
+SECONDS = 180
 
 
 def test_a_new_claim_is_shared_and_bound_and_the_second_run_changes_nothing(

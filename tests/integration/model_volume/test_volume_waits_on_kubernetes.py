@@ -19,7 +19,7 @@ from gpuops_cluster.objects import STORAGE_CLASS, UNBOUND_CLASS
 
 Beside = Callable[..., Future[dict[str, Any]]]
 UNBOUND: dict[str, Any] = {"size": "1Gi", "storage_class": UNBOUND_CLASS}
-SECONDS = 60
+SECONDS = 180
 
 
 def test_a_provisioner_that_says_nothing_is_told_when_the_time_is_over(cluster: ClusterHandle, volume: Volume) -> None:
