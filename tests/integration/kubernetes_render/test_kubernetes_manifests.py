@@ -41,7 +41,7 @@ MANAGER = "gpuops.inference"
 # Its definition comes with the Prometheus operator, which the test cluster does not have.
 NOT_SERVED = "ServiceMonitor"
 # Seconds: controllers and the scheduler share a busy machine with other tests.
-LONG = 90.0
+LONG = 180.0
 SERVED = {name: variant(name) for name in VARIANTS}
 
 

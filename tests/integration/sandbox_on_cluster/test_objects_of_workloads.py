@@ -28,7 +28,7 @@ from support.sandbox import CLAIM
 CORE = f"/api/v1/namespaces/{NAMESPACE}"
 SETS = f"{LEADERWORKERSETS}/namespaces/{NAMESPACE}/leaderworkersets"
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
-PATIENCE = 60.0
+PATIENCE = 180.0
 PROBE = {"readiness": {"periodSeconds": 5, "handler": {"httpGet": {"path": "/health", "port": 8000}}}}
 FULL_LEADER: dict[str, Any] = {
     **pod_spec("--port 8000 --node-rank $(LWS_WORKER_INDEX)"),

@@ -22,7 +22,7 @@ from gpuops_sandbox.runtime.images import ImageTable
 from gpuops_sandbox.runtime.pods import BubblewrapRuntime, Pod
 from gpuops_sandbox.runtime.processes import run_command
 
-LIMIT_SECONDS = 30.0
+LIMIT_SECONDS = 90.0
 
 
 class Bench:
