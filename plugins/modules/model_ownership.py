@@ -167,12 +167,12 @@ options:
         such as files with several names. V(1) leaves it all to one.
       - One pod walks with several processes, which have threads where the volume is a network's. More pods help where
         the server can do more than one machine asks for.
-      - Not on Run:ai without a kubeconfig.
+      - Not where only one machine may mount the claim, and not on Run:ai without a kubeconfig.
     type: int
     default: 4
   copies_from:
     description:
-      - From how many changed entries on a repair is shared. It is looked at between directories.
+      - From how many changed entries on a repair that is not done yet is shared.
     type: int
     default: 1000000
   time_limit:

@@ -83,7 +83,7 @@ def test_very_many_entries_are_shared_by_pods(real_cluster: RealClusterHandle, m
     (model / "0" / "again").hardlink_to(model / "1" / "0")
     shared = ownership(real_cluster, model, copies=2, copies_from=50)
     assert (shared["rc"], causes(shared), shared["looks"]) == (0, ["shared_repair"], 3), shared
-    assert "; 2 got through" in shared["findings"][0]["evidence"]
+    assert ", 2 got through." in shared["findings"][0]["evidence"]
     # One folder, two files, and all that was added: a file with two names is changed once.
     assert shared["ownership"]["changed"]["entries"] == 3 + folders + folders * files
     assert (shared["proof"]["readable"], shared["manifest"]["state"]) == (True, "written")

@@ -8,7 +8,6 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -66,7 +65,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec im
 
 # What the job is about: by it, with a digest of the claim, the paths and the workload, one that was left over is found.
 # Runs on other paths of the claim, and for other workloads, have jobs of their own.
-_WHAT, _WHAT_OF_SHARES = "files", "shares"
+_WHAT = "files"
 _DIGEST_LENGTH = 12
 # Seconds that the job gets beyond the walker's own limits, to write its reports.
 _MARGIN = 30
@@ -115,8 +114,6 @@ class _Work:
         self._spec = spec
         self._looks = Looks(files.platform, host, options.looks_in_check_mode)
         self._denied: Finding | None = None
-        # What was changed before the job that looks at everything.
-        self._earlier: list[WalkReport] = []
         self.outcome = _Outcome(LOOK if host.check_mode else REPAIR)
 
     def carry_out(self) -> None:
@@ -323,46 +320,64 @@ class _Work:
         """Carry the job out and take in its reports. Where there is too much to change for one, several go on, and then
         it is carried out again: what it finds mended costs it little, and only it sees all names of a file."""
         self._carry_out(look)
-        if self.outcome.seen is not None and self.outcome.seen.is_too_large:
-            self._earlier.append(self.outcome.seen)
-            self._share(look)
-            task = self._spec.task(REPAIR, self._options.time_limit / 2, REPORT_PATH)
+        first = self.outcome.seen
+        if first is None or not first.is_too_large:
+            return
+        shares = self._share(look, first)
+        so_far = self.outcome.seen = first.after([], shares)
+        task = self._spec.task(REPAIR, self._options.time_limit / 2, REPORT_PATH)
+        try:
             self._carry_out(dataclasses.replace(look, as_root=command_of(task)))
+        finally:
+            last = self.outcome.seen
+            if last is not so_far:
+                self.outcome.seen = last.after([first], shares)
 
     def _carry_out(self, look: Look) -> None:
         try:
             report = WalkReport.read(self._looks.run(look, f"the files of {self._spec.claim}"))
         finally:
             # What was changed is told also where the proof failed after it.
-            if self._looks.root_report is not None:
-                self.outcome.seen = WalkReport.read(self._looks.root_report).after(self._earlier)
+            seen = WalkReport.of(self._looks.root_report)
+            if seen is not None:
+                self.outcome.seen = seen
         # Where root did not get through, the proof never began.
         if report.mode == PROVE:
             self.outcome.proof = report
 
-    def _share(self, look: Look) -> None:
-        """Let several pods repair one share of the files each. One that does not get through has left its files to the
-        job that comes after them."""
-        copies, seconds = self._options.copies, self._options.time_limit / 2
+    def _share(self, look: Look, first: WalkReport) -> list[WalkReport]:
+        """Let several pods repair one share of the files each, and return what they report. One that does not get
+        through has left its files to the job that comes after them."""
+        copies = self._options.copies
+        refused = errors_of(self._files.check(self._spec.claim, copies, apart=True))
+        if refused:
+            return self._not_shared(first, refused[0])
+        seconds = self._options.time_limit / 2
+        # The same kind of look as the job's, so that the next run also removes one that was left over.
         shares = dataclasses.replace(
             look,
-            what=f"{_WHAT_OF_SHARES}-{_question(self._spec, self._options.workload)}",
             command=nothing_to_report(REPORT_PATH),
             as_root=command_of(self._spec.task(REPAIR, seconds, REPORT_PATH, shares=copies)),
             copies=LookCopies(copies, PREFERRED, meet=False),
         )
-        outcomes = []
-        with contextlib.suppress(NotLooked):
+        try:
             outcomes = self._looks.run_copies(shares, f"shares of the files of {self._spec.claim}")
-        reports = [WalkReport.read(one.root_report) for one in outcomes if one.root_report is not None]
-        self._earlier += reports
+        except NotLooked as error:
+            return self._not_shared(first, error.findings[0])
+        reports = [report for report in (WalkReport.of(one.root_report) for one in outcomes) if report is not None]
         finished = sum(report.finished for report in reports)
+        failures = [outcome.failure.evidence for outcome in outcomes if outcome.failure is not None]
+        because = f": {failures[0]}" if failures else "."
         evidence = (
-            f"after {self._earlier[0].changed} changed entries {copies} pods shared the rest; {finished} got through, "
-            "and the job after them saw to what was left."
+            f"after {first.changed} changed entries {copies} pods shared the rest, {finished} got through{because}"
         )
-        finding = Finding(INFO, "shared_repair", evidence, "", self._spec.claim)
-        self.outcome.findings.append(finding)
+        self.outcome.findings.append(Finding(INFO, "shared_repair", evidence, "", self._spec.claim))
+        return reports
+
+    def _not_shared(self, first: WalkReport, refusal: Finding) -> list[WalkReport]:
+        evidence = f"after {first.changed} changed entries the rest was left to one pod: {refusal.evidence}"
+        self.outcome.findings.append(Finding(INFO, "not_shared", evidence, refusal.hint, self._spec.claim))
+        return []
 
     def _stop_for(self, findings: list[Finding]) -> None:
         """Stop where there is an error among the findings; keep the others."""

@@ -21,11 +21,10 @@ import struct
 import sys
 import threading
 import time
-import zlib
 from dataclasses import dataclass
 from typing import Protocol
 
-from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import MANIFEST_NAME
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import MANIFEST_NAME, is_in_share
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree import Tally, Tree
 
 # A directory is cut into pieces of so many names; of so few while calls may have to be waited for (a network).
@@ -37,11 +36,10 @@ THREADS = 16
 WAITING, WAITING_NAMES, INLINE = 10000, 256, 50
 # Directories that are given away at once.
 GIVEN = 32
-# Seconds until names are visited again: longer than a tick of the clock that times of change come from, which is
-# 10 ms where it is longest (CONFIG_HZ=100).
-SETTLING_SECONDS = 0.011
 # So many names settle at once, and each piece counts for some more, since it holds a descriptor.
-SETTLING, SETTLING_PIECE = 8192, 64
+SETTLING, SETTLING_PIECE = 16384, 128
+# Seconds between two questions whether something has settled, or another lane has something.
+_MOMENT = 0.01
 # Of each lane on the shared page: whether it has nothing to do, how many it has seen, found wrong and changed.
 _LANE = struct.Struct("=qqqq")
 
@@ -113,13 +111,15 @@ class Holder:
 @dataclass(frozen=True)
 class Names:
     """Some names of a directory, below ``above`` (with its stroke). ``plain``: the directory says they are files.
-    ``seen``, of a second visit: what each was at the first one, as device, inode and time of change."""
+    ``seen``, of a second visit: what each was at the first one, as device, inode and time of change; ``settles``: after
+    how many seconds that may be."""
 
     above: str
     names: list[str]
     plain: bool
     holder: Holder
     seen: tuple[tuple[int, int, int], ...] = ()
+    settles: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -197,12 +197,7 @@ class Lane:
         """Return the next piece: an own one, or one of another lane; ``None`` when all is done or time is up."""
         with self._news:
             while not self._over:
-                if time.monotonic() > self._deadline or os.getppid() != self._parent:
-                    tally.add("unfinished")
-                    break
-                if self._tree.task.most and self._shared.totals()["changed"] >= self._tree.task.most:
-                    tally.add("too_many")
-                    tally.add("unfinished")
+                if self._must_end(tally, bool(self._pieces or self._settling)):
                     break
                 if self._pieces:
                     self._share()
@@ -210,15 +205,33 @@ class Lane:
                 if self._settling and self._settling[0][0] <= time.monotonic():
                     return self._begin(Piece(names=self._oldest_settling()))
                 if self._active:
-                    self._news.wait(SETTLING_SECONDS if self._settling else 0.1)
+                    self._news.wait(_MOMENT if self._settling else 0.1)
                 elif not self._fetch():
                     if not self._settling:
                         break
-                    self._news.wait(SETTLING_SECONDS)
+                    self._news.wait(_MOMENT)
             self._over = True
             self._note(True)
             self._news.notify_all()
             return None
+
+    def _must_end(self, tally: Tally, is_something_left: bool) -> bool:
+        """Say whether the walk has to end before all is done, and take note of it."""
+        if time.monotonic() > self._deadline or os.getppid() != self._parent:
+            tally.add("unfinished")
+            return True
+        most = self._tree.task.most
+        if most and is_something_left and self._shared.totals()["changed"] >= most:
+            tally.add("too_many")
+            tally.add("unfinished")
+            return True
+        return False
+
+    def _ends_early(self, tally: Tally, is_something_left: bool = True) -> bool:
+        """Say in the middle of a piece whether the walk has ended, or has to, also for the other threads."""
+        if not self._over:
+            self._over = self._must_end(tally, is_something_left)
+        return self._over
 
     def _begin(self, piece: Piece) -> Piece:
         self._active += 1
@@ -284,7 +297,7 @@ class Lane:
                 return
             self._seen += 1
             tally.add("directories")
-            if self._is_in_share(path):
+            if is_in_share(path, self._tree.task):
                 self._visitor.directory(holder.descriptor, status, path, tally)
             self._list(holder, path, tally, depth)
         except OSError as error:
@@ -293,7 +306,7 @@ class Lane:
             holder.leave()
 
     def _list(self, holder: Holder, path: str, tally: Tally, depth: int) -> None:
-        apart, is_shared = self._visitor.plain_apart, self._tree.task.shares > 1
+        apart, task = self._visitor.plain_apart, self._tree.task
         waiting: dict[bool, list[str]] = {True: [], False: []}
         above = path + "/" if path else ""
         with os.scandir(holder.descriptor) as entries:
@@ -301,25 +314,24 @@ class Lane:
                 if entry.is_dir(follow_symlinks=False):
                     below = above + entry.name
                     if not self._offer(Piece(below), WAITING if depth < INLINE else sys.maxsize):
+                        if self._ends_early(tally):
+                            return
                         self._directory(below, tally, depth + 1)
                     continue
                 if entry.name.startswith(MANIFEST_NAME):
                     continue
-                if is_shared and not self._is_in_share(above + entry.name):
+                if task.shares > 1 and not is_in_share(above + entry.name, task):
                     continue
                 plain = not apart or entry.is_file(follow_symlinks=False)
                 waiting[plain].append(entry.name)
                 if len(waiting[plain]) >= (FEW_NAMES if self._threads or self._seen < NAMES else NAMES):
+                    if self._ends_early(tally):
+                        return
                     self._hand_out(Names(above, waiting[plain], plain, holder), tally)
                     waiting[plain] = []
         for plain, names in waiting.items():
             if names:
                 self._hand_out(Names(above, names, plain, holder), tally)
-
-    def _is_in_share(self, path: str) -> bool:
-        """Say whether a path is in this share of the tree: its text alone says in which one, so that all agree."""
-        task = self._tree.task
-        return task.shares == 1 or zlib.crc32(os.fsencode(path)) % task.shares == task.share
 
     def _hand_out(self, names: Names, tally: Tally) -> None:
         """Let other threads work on names where there are any, else do it at once."""
@@ -335,7 +347,9 @@ class Lane:
         settled = self._settled()
         while settled is not None:
             self._visit(settled, tally)
-            settled = self._settled()
+            self._note(False)
+            ends = self._ends_early(tally, bool(self._pieces or self._settling))
+            settled = None if ends else self._settled()
         self._note(False)
 
     def _visit(self, names: Names, tally: Tally) -> None:
@@ -347,7 +361,7 @@ class Lane:
                 names.holder.leave()
         if again is not None:
             with self._news:
-                self._settling.append((time.monotonic() + SETTLING_SECONDS, again))
+                self._settling.append((time.monotonic() + again.settles, again))
                 self._settling_names += len(again.names) + SETTLING_PIECE
                 self._news.notify()
 

@@ -63,6 +63,12 @@ class WalkReport:
             reduced=bool(content.get("reduced")),
         )
 
+    @classmethod
+    def of(cls, content: Mapping[str, Any] | None) -> WalkReport | None:
+        """Return the report of what a pod left, or ``None`` where that is something else: a line of progress, or why it
+        refused its task."""
+        return None if content is None or not {"mode", "finished"} <= set(content) else cls.read(content)
+
     @property
     def changed(self) -> int:
         """Return how many entries were changed."""
@@ -78,17 +84,17 @@ class WalkReport:
         """Say whether the walk stopped because there is so much to change that it is for several."""
         return self.found.get("too_many", 0) > 0
 
-    def after(self, earlier: Sequence[WalkReport]) -> WalkReport:
-        """Return this report of a last walk with what walks before it have changed, which this one found mended."""
-        if not earlier:
-            return self
+    def after(self, earlier: Sequence[WalkReport], at_once: Sequence[WalkReport] = ()) -> WalkReport:
+        """Return this report of a last walk with what ``earlier`` ones have changed, of which some walked ``at_once``,
+        and what this one found mended for that. What they could not do, this one has tried again."""
         done, found = dict(self.done), dict(self.found)
-        for report in earlier:
-            for what, number in report.done.items():
-                done[what] = done.get(what, 0) + number
+        for report in (*earlier, *at_once):
+            for what in ("changed", *(f"changed {fault}" for fault in FAULTS)):
+                done[what] = done.get(what, 0) + report.done.get(what, 0)
             for fault in FAULTS:
                 found[fault] = found.get(fault, 0) + report.done.get(f"changed {fault}", 0)
-        return replace(self, done=done, found=found, seconds=self.seconds + sum(one.seconds for one in earlier))
+        seconds = sum(one.seconds for one in earlier) + max((one.seconds for one in at_once), default=0.0)
+        return replace(self, done=done, found=found, seconds=self.seconds + seconds)
 
     def identities(self, what: str) -> list[int]:
         """Return the users (``owner``) whose files are not taken, or the groups (``group``) that could read."""

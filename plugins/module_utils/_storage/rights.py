@@ -11,8 +11,10 @@ For internal use of this collection only: may change without notice.
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,16 +68,27 @@ class Task:
         loaded: dict[str, Any] = json.loads(text)
         given: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in loaded.items()}
         task = cls(**given)
-        if task.mode not in (LOOK, REPAIR, PROVE, *ABOUT_MANIFESTS) or task.ensure not in (OWNED, READABLE):
-            raise ValueError(f"unknown mode {task.mode!r} or ensure {task.ensure!r}")
-        if task.manifest not in (NO_MANIFEST, SIZES, HASHES):
-            raise ValueError(f"unknown manifest {task.manifest!r}")
-        for path in task.paths:
+        task.check()
+        return task
+
+    def check(self) -> None:
+        """Raise ``ValueError`` for what cannot be carried out."""
+        if self.mode not in (LOOK, REPAIR, PROVE, *ABOUT_MANIFESTS) or self.ensure not in (OWNED, READABLE):
+            raise ValueError(f"unknown mode {self.mode!r} or ensure {self.ensure!r}")
+        if self.manifest not in (NO_MANIFEST, SIZES, HASHES):
+            raise ValueError(f"unknown manifest {self.manifest!r}")
+        if not 0 <= self.share < self.shares:
+            raise ValueError(f"there is no share {self.share} of {self.shares}")
+        for path in self.paths:
             if path and {".", "..", ""} & set(path.split("/")):
                 raise ValueError(f"the path {path!r} is not a plain path below the volume")
-        for mode in (task.file_mode, task.directory_mode):
+        for mode in (self.file_mode, self.directory_mode):
             changed_mode(mode, 0, False)
-        return task
+
+
+def is_in_share(path: str, task: Task) -> bool:
+    """Say whether a path is in this share of the tree: its text alone says in which one, so that all agree."""
+    return task.shares == 1 or zlib.crc32(os.fsencode(path)) % task.shares == task.share
 
 
 def changed_mode(wanted: str, mode: int, directory: bool) -> int:

@@ -13,7 +13,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import REMEMBER, REPAIR, Task
 
@@ -29,6 +31,23 @@ ANY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 # The folder in which a process finds what it has open, by number: each leads there, whatever its name leads to now.
 OPENED = "/proc/self/fd"
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def _refresher() -> Callable[[int], None]:
+    """Return what has the attributes of something open asked for anew, where a network file system has them in a cache:
+    what is asked of it next is then what its server says. Where C has no such call, or the image no ctypes, nothing."""
+    empty_path, force_sync, basic, size = 0x1000, 0x2000, 0x7FF, 256
+    try:
+        import ctypes
+
+        call: Any = ctypes.CDLL(None).statx
+        answer = ctypes.create_string_buffer(size)
+    except (ImportError, AttributeError, OSError):
+        return lambda descriptor: None
+    return lambda descriptor: call(descriptor, b"", empty_path | force_sync, basic, answer)
+
+
+refresh = _refresher()
 
 
 def shown(path: str) -> str:
@@ -53,6 +72,7 @@ class Tally:
     examples: dict[str, list[str]] = field(default_factory=dict)
     # Of a file with several names: how many it has, its time of change (ns) and those that were seen.
     hard_links: dict[str, tuple[int, int, list[str]]] = field(default_factory=dict)
+    hard_link_names: int = 0
 
     def add(self, what: str, *paths: str, number: int = 1) -> None:
         """Count something, with where (some of it) was seen."""
@@ -77,7 +97,8 @@ class Tally:
 
     def hard_link(self, status: os.stat_result, path: str) -> None:
         """Remember one name of a file that has several."""
-        if len(self.hard_links) >= HARD_LINK_NAMES:
+        self.hard_link_names += 1
+        if self.hard_link_names > HARD_LINK_NAMES:
             self.add("leaving_hard_links", path)
             return
         seen = self.hard_links.setdefault(f"{status.st_dev}:{status.st_ino}", (status.st_nlink, status.st_ctime_ns, []))

@@ -14,8 +14,9 @@ import contextlib
 import os
 import stat
 import time
+from collections.abc import Sequence
 
-from ansible_collections.gpuops.inference.plugins.module_utils._storage.lanes import SETTLING_SECONDS, Names
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.lanes import Names
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import REPAIR, faults_of, mended
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree import (
     ANY,
@@ -26,15 +27,19 @@ from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree imp
     Tally,
     Tree,
     judged,
+    refresh,
 )
 
 # After so many refusals and no success nothing more is tried.
 REFUSALS = 100
 _VERDICTS = 10000
 _JUDGED = ("mode", "owner", "group")
-# Seconds. What changed less long ago, by this machine's clock, may change again within one tick of the clock that times
-# of change come from. Machines' clocks differ by less.
-_FRESH = 60.0
+# What changed less long ago, by this machine's clock, may change again within one tick of the clock that times of
+# change come from. The clocks of servers differ by less.
+_FRESH_SECONDS = 60.0
+_SECOND = 10**9
+# Longer than a tick: Linux has ticks of up to 10 ms (CONFIG_HZ=100), some file systems have whole seconds.
+_TICK_SECONDS, _LONG_TICK_SECONDS = 0.05, 2.1
 
 
 class Wrong:
@@ -59,7 +64,8 @@ class Looker:
     A file may be somebody else's, put into the tree by a further name (a hard link) that is taken away again in the
     very moment in which names are counted. So a file is seen twice, the second time when it is open, and changed only
     where nothing has happened to it in between: it then had the one name that led to it. Names that come and go change
-    the time of change, which only has to be older than a tick of its clock.
+    the time of change, if only a tick of its clock lies between the two. Where a server keeps the files, it is asked
+    anew the second time.
 
     One for each process: the folder that leads to what is open is the process's own.
     """
@@ -119,8 +125,9 @@ class Looker:
         if not seen:
             return None
         marks = tuple((status.st_dev, status.st_ino, status.st_ctime_ns) for status in seen.values())
-        again = Names(names.above, list(seen), names.plain, names.holder, marks)
-        if _is_fresh(max(status.st_ctime for status in seen.values())):
+        settles = settling_seconds([changed for _device, _inode, changed in marks])
+        again = Names(names.above, list(seen), names.plain, names.holder, marks, settles)
+        if settles:
             return again
         self._repair(again, tally)
         return None
@@ -134,6 +141,7 @@ class Looker:
             try:
                 descriptor = os.open(name, ANY, dir_fd=names.holder.descriptor)
                 try:
+                    refresh(descriptor)
                     status = os.fstat(descriptor)
                     before = after = judged(status)
                     if status.st_nlink == 1 and (status.st_dev, status.st_ino, status.st_ctime_ns) == seen:
@@ -147,12 +155,15 @@ class Looker:
                 tally.error("unseen", error, path)
         self._count(wrong, names.above, tally)
 
-    def settle_hard_links(self, tally: Tally) -> None:
+    def settle_hard_links(self, tally: Tally, deadline: float) -> None:
         """Judge the files with several names, once all names are known. One that has a name out of the tree is not
         changed: it may be somebody else's, put here to be given away."""
-        if self._repairs and any(_is_fresh(changed / 1e9) for _links, changed, _paths in tally.hard_links.values()):
-            time.sleep(SETTLING_SECONDS)
+        if self._repairs:
+            time.sleep(settling_seconds([changed for _links, changed, _paths in tally.hard_links.values()]))
         for links, changed, paths in tally.hard_links.values():
+            if time.monotonic() > deadline:
+                tally.add("unfinished")
+                break
             try:
                 self._several_names(links, changed, paths, tally)
             except OSError as error:
@@ -166,11 +177,11 @@ class Looker:
             if not stat.S_ISREG(status.st_mode):
                 tally.add("replaced", paths[0])
                 return
-            # A directory that changes while it is listed may name one file twice.
-            names = set(paths)
-            inside = links == len(names) == status.st_nlink and all(self._is(path, status) for path in names)
+            places = {self._place(path, status) for path in set(paths)}
+            inside = None not in places and len(places) == links == status.st_nlink
+            refresh(descriptor)
             now = os.fstat(descriptor)
-            # A name that moves, so that it seems to be several, changes the time of change too.
+            # A name that moves, so that it seems to be several, changes the time of change.
             ours = inside and (now.st_nlink, now.st_ctime_ns) == (links, changed)
             if not ours:
                 tally.add("unsettled" if inside else "leaving_hard_links", paths[0])
@@ -178,12 +189,17 @@ class Looker:
         finally:
             os.close(descriptor)
 
-    def _is(self, path: str, status: os.stat_result) -> bool:
-        descriptor = self._tree.open(path, ANY)
+    def _place(self, path: str, status: os.stat_result) -> tuple[int, int, str] | None:
+        """Return of a name its folder and what it is called there, where it leads to that file: a folder that moves
+        makes two paths of one name, and leaves the file's time of change as it is."""
+        above, _stroke, name = path.rpartition("/")
+        folder = self._tree.open(above, ANY | os.O_DIRECTORY)
         try:
-            return os.path.samestat(os.fstat(descriptor), status)
+            place = os.fstat(folder)
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         finally:
-            os.close(descriptor)
+            os.close(folder)
+        return (place.st_dev, place.st_ino, name) if os.path.samestat(found, status) else None
 
     def _verdict(self, key: tuple[int, int, int]) -> tuple[tuple[str, ...], tuple[int, int, int]]:
         known = self._verdicts.get(key)
@@ -272,9 +288,12 @@ class Looker:
         return after
 
 
-def _is_fresh(changed: float) -> bool:
-    """Say whether a time of change, in seconds, is so recent that it may not differ from that of another change."""
-    return changed > time.time() - _FRESH
+def settling_seconds(changes: Sequence[int]) -> float:
+    """Return after how many seconds one more change would show in the times of change, by these (ns)."""
+    if not changes or max(changes) < (time.time() - _FRESH_SECONDS) * _SECOND:
+        return 0.0
+    # One in a thousand million has no fraction where there are fractions.
+    return _LONG_TICK_SECONDS if any(changed % _SECOND == 0 for changed in changes) else _TICK_SECONDS
 
 
 class Prover:

@@ -40,6 +40,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights i
     PROVE,
     REPAIR,
     Task,
+    is_in_share,
     may,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree import ANY, OPENED, Tally, Tree, judged
@@ -145,8 +146,9 @@ class Run:
         # A thread that writes while Python ends, or while it forks, is the end of the process.
         telling.join()
         shared.close()
-        if isinstance(visitor, Looker):
-            visitor.settle_hard_links(tally)
+        # Before all names are known nothing is to be said of files with several.
+        if isinstance(visitor, Looker) and not tally.counts.get("unfinished"):
+            visitor.settle_hard_links(tally, self._deadline)
         visitor.close()
         return tally
 
@@ -184,7 +186,7 @@ class Run:
                     tally.add("given_links", f"{path} -> {os.readlink('', dir_fd=descriptor)}")
                 elif stat.S_ISDIR(mode):
                     pieces.append(Piece(path))
-                else:
+                elif is_in_share(path, self._task):
                     above, _stroke, name = path.rpartition("/")
                     holder = Holder(self._tree.open(above, ANY | os.O_DIRECTORY))
                     names = Names(above + "/" if above else "", [name], stat.S_ISREG(mode), holder)
@@ -310,6 +312,7 @@ def main(arguments: list[str]) -> int:
             return FINISHED if Manifests(Tree(task), time.monotonic() + task.seconds).answer() else WRONG
         if task.shares > 1:
             task = replace(task, share=int(os.environ.get(SHARE_VARIABLE, "")))
+            task.check()
         run = Run(task)
     except (IndexError, TypeError, ValueError, OSError) as error:
         sys.stderr.write(json.dumps({"error": str(error)}) + "\n")

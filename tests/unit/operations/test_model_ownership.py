@@ -324,17 +324,16 @@ TOO_MUCH = {**RIGHT, "finished": False, "found": {"too_many": 1}, "done": {"chan
 SHARE = {**RIGHT, "done": {"changed": 4, "changed owner": 4}}
 
 
-def shared(files: ScriptedFiles, *copies: LookStatus | GpuopsError) -> None:
-    """Let the first job find too much, and ``copies`` share the rest."""
+def shared(files: ScriptedFiles, *copies: LookStatus, refused: GpuopsError | None = None, last: Any = None) -> None:
+    """Let the first job find too much, and ``copies`` share the rest, where that is not ``refused``; the ``last`` job
+    comes out as usual."""
     ended = [LookStatus(WorkloadStatus("running"), True, 3, json.dumps(TOO_MUCH), json.dumps(TOO_MUCH))]
     usual = files.platform.carry_out
 
     def carry_out(look: Look) -> list[LookStatus] | GpuopsError:
         if look.copies is None:
-            return [ended.pop()] if ended else usual(look)
-        refused = [copy for copy in copies if isinstance(copy, GpuopsError)]
-        statuses = tuple(copy for copy in copies if isinstance(copy, LookStatus))
-        return refused[0] if refused else [LookStatus(WorkloadStatus("running"), True, copies=statuses)]
+            return [ended.pop()] if ended else last or usual(look)
+        return refused or [LookStatus(WorkloadStatus("running"), True, copies=copies)]
 
     files.platform.carry_out = carry_out
 
@@ -352,13 +351,21 @@ def tasks(files: ScriptedFiles) -> list[tuple[int, int, str]]:
 
 def test_too_much_for_one_is_shared_and_then_seen_to_by_one() -> None:
     files = make()
-    shared(files, copy_of(SHARE), copy_of({**SHARE, "finished": False}, exit_status=3), copy_of(None, exit_status=137))
-    result = run(files, copies=3, copies_from=10)
-    assert tasks(files) == [(10, 1, "sizes"), (0, 3, "none"), (0, 1, "sizes")]
-    look = files.platform.looks[1][0]
-    assert look.copies == LookCopies(3, "preferred", meet=False)
+    shared(
+        files,
+        copy_of(SHARE),
+        copy_of({**SHARE, "finished": False}, exit_status=3),
+        copy_of({"error": "no such volume"}, exit_status=2),
+        copy_of({"pass": 1, "seen": 9}, exit_status=137),
+    )
+    result = run(files, copies_from=10)
+    assert tasks(files) == [(10, 1, "sizes"), (0, 4, "none"), (0, 1, "sizes")]
+    first, look, _last = [look for look, _started in files.platform.looks]
+    assert look.copies == LookCopies(4, "preferred", meet=False)
+    assert look.what == first.what, "the next run removes both"
     assert (result["changed"], causes(result), result["looks"]) == (True, ["shared_repair"], 3)
-    assert "after 10 changed entries 3 pods shared the rest; 1 got through" in result["findings"][0]["evidence"]
+    assert "after 10 changed entries 4 pods shared the rest, 1 got through: " in result["findings"][0]["evidence"]
+    assert "exit status 2" in result["findings"][0]["evidence"]
     assert result["ownership"]["changed"]["entries"] == 18
     assert (result["ownership"]["wrong"]["owner"], result["proof"]["readable"]) == (18, True)
     assert result["diff"]["before"].splitlines()[0] == "wrong owner: 18"
@@ -367,18 +374,40 @@ def test_too_much_for_one_is_shared_and_then_seen_to_by_one() -> None:
 
 def test_pods_that_are_refused_leave_it_to_the_one_job() -> None:
     files = make()
-    shared(files, GpuopsError("refused", [Finding(ERROR, "quota_exceeded", "no room", "", "job")]))
+    shared(files, refused=GpuopsError("refused", [Finding(ERROR, "quota_exceeded", "no room for it.", "", "job")]))
     result = run(files, copies_from=10)
     assert ("failed" in result, result["ownership"]["changed"]["entries"]) == (False, 10)
-    assert "0 got through" in result["findings"][0]["evidence"]
+    assert (causes(result), result["looks"]) == (["not_shared"], 2)
+    assert "left to one pod: no room for it." in result["findings"][0]["evidence"]
 
 
-def test_what_was_changed_before_a_last_job_that_fails_is_told() -> None:
-    files = make(proof=UNREADABLE)
-    shared(files, copy_of(SHARE))
-    result = run(files, copies=1 + 1, copies_from=10)
+def test_a_claim_that_several_machines_cannot_have_is_not_shared() -> None:
+    files = make()
+    shared(files)
+    only_one = Finding(ERROR, "volume_claim_not_shared", "only one machine may mount it.", "", "models")
+    files.check = lambda claim, pods, apart: [only_one] if apart else []
+    result = run(files, copies_from=10)
+    assert tasks(files) == [(10, 1, "sizes"), (0, 1, "sizes")]
+    assert (causes(result), "failed" in result) == (["not_shared"], False)
+
+
+@pytest.mark.parametrize(
+    ("last", "entries"),
+    [
+        (LookStatus(WorkloadStatus("running"), True, 1, "broken", json.dumps(REPAIRED)), 16),
+        (LookStatus(WorkloadStatus("running"), True, 137, "", json.dumps({"pass": 1, "seen": 9})), 14),
+        (GpuopsError("refused", [Finding(ERROR, "quota_exceeded", "no room", "", "job")]), 14),
+    ],
+    ids=["the proof is broken", "killed", "not started"],
+)
+def test_what_was_changed_before_a_last_job_that_fails_is_told(last: LookStatus | GpuopsError, entries: int) -> None:
+    files = make()
+    shared(
+        files, copy_of(SHARE), copy_of(None, exit_status=137), last=last if isinstance(last, GpuopsError) else [last]
+    )
+    result = run(files, copies=2, copies_from=10)
     assert (result["failed"], result["changed"]) == (True, True)
-    assert result["ownership"]["changed"]["entries"] == 14
+    assert result["ownership"]["changed"]["entries"] == entries
 
 
 @pytest.mark.parametrize(("check_mode", "copies"), [(True, 4), (False, 1)])

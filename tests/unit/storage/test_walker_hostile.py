@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.lanes import Holder, Names
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import Task
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree import DIRECTORY, Tally, Tree
-from ansible_collections.gpuops.inference.plugins.module_utils._storage.visitors import Looker
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.visitors import Looker, settling_seconds
 from support.walks import UID, make_file, make_folder, state, walk
 
 # Swaps, as fast as it can, what is at a path for something else and back.
@@ -230,18 +231,38 @@ def test_one_name_that_moves_is_not_two(taker: Taker, monkeypatch: pytest.Monkey
     for path in ("model/a", "model/b"):
         taker.tally.hard_link(taker.secret.stat(), path)
     other = taker.tree / "b"
+    real = os.stat
+
+    def moved_there(path: Any, **options: Any) -> os.stat_result:
+        for one, two in ((taker.name, other), (other, taker.name)):
+            if path == two.name and one.exists():
+                one.rename(two)
+        return real(path, **options)
+
+    monkeypatch.setattr(os, "stat", moved_there)
+    taker.looker.settle_hard_links(taker.tally, math.inf)
+    taker.assert_nothing_was_taken()
+    assert taker.tally.counts["unsettled"] == 1
+
+
+def test_a_folder_that_moves_makes_no_second_name(taker: Taker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That leaves the time of change of the file in it as it is."""
+    folder, other = make_folder(taker.tree / "d"), taker.tree / "e"
+    os.link(taker.secret, folder / "s")
+    for path in ("model/d/s", "model/e/s"):
+        taker.tally.hard_link(taker.secret.stat(), path)
     real = Tree.open
 
-    def moved_there(tree: Tree, path: str, flags: int) -> int:
-        for one, two in ((taker.name, other), (other, taker.name)):
-            if path == f"model/{two.name}" and one.exists():
+    def moved_there(tree: Tree, path: str, flags: int = DIRECTORY) -> int:
+        for one, two in ((folder, other), (other, folder)):
+            if path.startswith(f"model/{two.name}") and one.exists():
                 one.rename(two)
         return real(tree, path, flags)
 
     monkeypatch.setattr(Tree, "open", moved_there)
-    taker.looker.settle_hard_links(taker.tally)
+    taker.looker.settle_hard_links(taker.tally, math.inf)
     taker.assert_nothing_was_taken()
-    assert taker.tally.counts["unsettled"] == 1
+    assert taker.tally.counts["leaving_hard_links"] == 1
 
 
 def test_what_is_written_meanwhile_is_changed_by_a_later_pass(taker: Taker) -> None:
@@ -260,3 +281,23 @@ def test_what_changed_long_ago_is_changed_at_once(taker: Taker, monkeypatch: pyt
     monkeypatch.setattr(time, "time", lambda: now + 3600)
     assert taker.looker.names(taker.names(), taker.tally) is None
     assert taker.name.stat().st_uid == UID
+
+
+def test_one_file_with_all_its_names_in_folders_is_changed(taker: Taker) -> None:
+    for folder in ("d", "e"):
+        os.link(taker.name, make_folder(taker.tree / folder) / "a")
+    walked = walk("repair", taker.tree.parent, "model", judge=True)
+    assert (walked.status, walked.done("changed"), taker.name.stat().st_uid) == (0, 1, UID)
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "settles"),
+    [([], 0.0), ([3600.5], 0.0), ([3600.5, 1.25], 0.05), ([-30.5], 0.05), ([1.25, 2], 2.1)],
+    ids=["nothing", "long ago", "just now", "a server's clock is ahead", "whole seconds"],
+)
+def test_how_long_times_of_change_settle(
+    seconds_ago: list[float], settles: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_800_000_000
+    monkeypatch.setattr(time, "time", lambda: float(now))
+    assert settling_seconds([now * 10**9 - int(ago * 10**9) for ago in seconds_ago]) == settles

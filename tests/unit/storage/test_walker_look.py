@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -242,7 +243,7 @@ def test_a_name_that_is_listed_twice_is_one_name(volume: Path) -> None:
     tally = Tally()
     for _time in range(2):
         tally.hard_link(outside.stat(), "model/shared")
-    Looker(tree).settle_hard_links(tally)
+    Looker(tree).settle_hard_links(tally, math.inf)
     assert tally.counts["leaving_hard_links"] == 1
     assert (outside.stat().st_uid, outside.stat().st_mode & 0o777) == (0, 0o600)
 

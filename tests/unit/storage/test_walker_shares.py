@@ -76,17 +76,46 @@ def test_which_share_it_is_has_to_be_told(volume: Path, monkeypatch: pytest.Monk
     make_tree(volume, 1, 1)
     monkeypatch.delenv("JOB_COMPLETION_INDEX", raising=False)
     assert walk("repair", volume, "model", shares=SHARES).status == 2
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", str(SHARES))
+    assert walk("repair", volume, "model", shares=SHARES).status == 2
     assert owned(volume) == set()
+
+
+def test_a_given_file_is_in_one_share(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_file(volume / "model" / "weights", 0o600, 0, 0)
+    changed = []
+    for share in range(SHARES):
+        monkeypatch.setenv("JOB_COMPLETION_INDEX", str(share))
+        changed.append(walk("repair", volume, "model/weights", shares=SHARES).done("changed"))
+    assert sorted(changed) == [0, 0, 1]
+
+
+def test_what_is_done_when_there_was_much_is_done(volume: Path) -> None:
+    entries = make_tree(volume, 1, 30)
+    walked = walk("repair", volume, "model/0", most=20)
+    assert (walked.status, walked.report["finished"], walked.done("changed")) == (0, True, entries - 1)
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_one_large_folder_is_left_in_its_middle(volume: Path, lanes: int) -> None:
+    make_tree(volume, 1, 6000)
+    stopped = walk("repair", volume, "model", most=1000, lanes=lanes)
+    assert (stopped.status, stopped.report["finished"], stopped.found("too_many") > 0) == (3, False, True)
+    assert 1000 <= stopped.done("changed") < 5000
 
 
 def test_the_last_report_has_what_was_changed_before_it() -> None:
     first = WalkReport("repair", False, done={"changed": 5, "changed owner": 5, "changed mode": 2}, seconds=2.0)
-    share = WalkReport("repair", True, done={"changed": 3, "changed owner": 3, "refused": 1}, seconds=3.0)
-    last = WalkReport(
-        "repair", True, found={"files": 9, "owner": 1}, done={"changed": 1, "changed owner": 1}, seconds=1.0
-    )
-    whole = last.after([first, share])
-    assert whole.as_dict()["changed"] == {"entries": 9, "owner": 9, "group": 0, "mode": 2}
-    assert (whole.found["owner"], whole.found["mode"], whole.found["files"]) == (9, 2, 9)
-    assert (whole.done["refused"], whole.seconds, whole.finished) == (1, 6.0, True)
-    assert last.after([]) is last
+    done = {"changed": 3, "changed owner": 3, "refused": 1}
+    shares = [WalkReport("repair", True, done=done, seconds=seconds) for seconds in (3.0, 4.0)]
+    done = {"changed": 1, "changed owner": 1, "refused": 2}
+    last = WalkReport("repair", True, found={"files": 9, "owner": 1}, done=done, seconds=1.0)
+    whole = last.after([first], shares)
+    assert whole.as_dict()["changed"] == {"entries": 12, "owner": 12, "group": 0, "mode": 2}
+    assert (whole.found["owner"], whole.found["mode"], whole.found["files"]) == (12, 2, 9)
+    assert (whole.done["refused"], whole.seconds, whole.finished) == (2, 7.0, True)
+
+
+@pytest.mark.parametrize("content", [None, {}, {"error": "no such folder"}, {"pass": 1, "seen": 3}])
+def test_what_is_no_report_is_none(content: dict[str, object] | None) -> None:
+    assert WalkReport.of(content) is None

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree import ANY, refresh
 from support.walks import GID, ROOT, UID, make_file, make_folder, need_root, prove, walk
 
 _NO_CHOWN = tuple(word.replace("+chown,", "") for word in ROOT)
@@ -109,3 +111,29 @@ def test_a_file_that_root_may_not_read_is_repaired(volume: Path) -> None:
     weights.chmod(0o000)
     walk("repair", volume / "stored", "model", limits=limits)
     assert weights.stat().st_uid == UID
+
+
+def test_what_a_cache_says_is_asked_anew(volume: Path) -> None:
+    """As with a server's files, which another machine may give further names meanwhile."""
+    weights = _damage(volume)
+    with _mounted(volume, "-o", "attr_timeout=3600") as seen:
+        descriptor = os.open(seen / "model" / "weights", ANY)
+        try:
+            before = os.fstat(descriptor)
+            os.link(weights, volume / "outside")
+            cached = os.fstat(descriptor)
+            assert (cached.st_nlink, cached.st_ctime_ns) == (1, before.st_ctime_ns)
+            refresh(descriptor)
+            asked = os.fstat(descriptor)
+            assert (asked.st_nlink, asked.st_ctime_ns) == (2, weights.stat().st_ctime_ns)
+        finally:
+            os.close(descriptor)
+
+
+def test_a_name_that_another_machine_gives_and_takes_is_noticed(volume: Path) -> None:
+    weights = _damage(volume)
+    with _mounted(volume, "-o", "attr_timeout=3600") as seen:
+        assert walk("look", seen, "model").found("owner") == 2
+        os.link(weights, volume / "outside")
+        walked = walk("repair", seen, "model")
+    assert (weights.stat().st_uid, walked.found("leaving_hard_links") + walked.found("unsettled") > 0) == (0, True)
