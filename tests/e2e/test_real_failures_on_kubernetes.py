@@ -152,15 +152,23 @@ def test_a_pod_that_is_killed_while_the_group_starts(
     assert result["workload"]["phase"] == "running"
 
 
+# What a follower's log says at the moment in which its worker is killed, by what it says of that then.
+MOMENTS = {
+    "worker_ended_silently": "world_size=2 rank=1",
+    "worker_killed": "for KV cache on node",
+}
+
+
 @pytest.mark.real
-def test_a_follower_that_ends_without_an_error_tells_why_in_its_own_log(
-    real_cluster: RealClusterHandle, name: str, begin: Begin
+@pytest.mark.parametrize("cause", MOMENTS)
+def test_a_follower_whose_worker_is_killed_tells_so_in_its_own_log(
+    real_cluster: RealClusterHandle, name: str, begin: Begin, cause: str
 ) -> None:
-    """vLLM's headless process ends with exit code 0 when one of its workers was killed."""
+    """Before the engine has started, vLLM says nothing of a signal; after that its headless process ends with 0."""
     follower = f"{name}-0-1"
     running = begin(**ENGINE)
     until_pods_run(real_cluster, follower)
-    until(lambda: "world_size=2 rank=1" in real_cluster.log(follower), "the follower's rank is started", SECONDS)
+    until(lambda: MOMENTS[cause] in real_cluster.log(follower), "the follower has got that far", SECONDS)
     kill = (
         "import os, pathlib, signal\n"
         "for one in pathlib.Path('/proc').glob('[0-9]*/cmdline'):\n"
@@ -169,7 +177,7 @@ def test_a_follower_that_ends_without_an_error_tells_why_in_its_own_log(
     )
     real_cluster.execute(follower, "python3", "-c", kill)
     result = went_well(running.result(600))
-    assert "worker_killed" in causes(result) and "group_recreated" in causes(result), result["findings"]
+    assert cause in causes(result) and "group_recreated" in causes(result), result["findings"]
 
 
 @pytest.mark.real

@@ -33,6 +33,11 @@ _OVERCOME = re.compile(r"rank \d+ in world size \d+ is assigned as|Application s
 _STOPPING = re.compile(r"\[shutdown\]")
 # Only an order to stop reaches the engine as a signal; an engine that died cannot say this any more.
 _ORDERED = re.compile(r"\[shutdown\] .*signal=SIG")
+# A wrapper that is told where it wraps nothing: a worker had started, and says nothing of its end.
+_SILENT = "worker_ended_silently"
+_WORKER_ENDED = re.compile(r"WorkerProc initialization failed due to an exception in a background process")
+_WORKER_STARTED = re.compile(r"world_size=\d+ rank=\d+ local_rank=\d+")
+_WORKER_TELLS = re.compile(r"WorkerProc failed to start")
 # Lines around the cause, never the cause itself.
 _WRAPPER = re.compile(
     r"Engine core initialization failed\. See root cause above|please check the stack trace above for the root cause|"
@@ -63,6 +68,9 @@ def diagnose_log(text: str, role: str = "leader") -> list[Finding]:
             unknown.append(line)
     if _ORDERED.search(text):
         found.pop("engine_died", None)
+        found.pop(_SILENT, None)
+    if _WORKER_TELLS.search(text) or not _WORKER_STARTED.search(text):
+        found.pop(_SILENT, None)
     causes = [entry for entry in found.values() if not entry[0].consequence]
     unexplained = None if causes else _first_exception(unknown)
     if unexplained is not None:
@@ -91,7 +99,7 @@ def _telling_lines(text: str) -> list[str]:
         if _OVERCOME.search(line):
             telling, stopping = [], False
         stopping = stopping or bool(_STOPPING.search(line))
-        if not stopping and not _NOISE.search(line):
+        if (not stopping or _WORKER_ENDED.search(line)) and not _NOISE.search(line):
             telling.append(line)
     return telling
 

@@ -268,6 +268,16 @@ LOG_RULES = (
         passing=True,
     ),
     LogRule(
+        "worker_ended_silently",
+        r"WorkerProc initialization failed due to an exception in a background process",
+        "`WorkerProc initialization failed ...` although no worker tells of an exception: one of the pod's processes "
+        "was killed before the engine had started",
+        "Nearly always by the kernel, for memory while the weights load: raise `resources.memory_limit` (what lies "
+        "in /dev/shm counts too), or set `resources.memory_request` where the machine itself ran out of it.",
+        consequence=True,
+        passing=True,
+    ),
+    LogRule(
         "disk_full",
         r"^(?!.*(/dev/shm|shm_open)).*(No space left on device|Disk quota exceeded)",
         "`OSError: [Errno 28] No space left on device`",

@@ -171,6 +171,12 @@ RECORDED = [
     ("engine_stalled", "No available shared memory broadcast block found in 60 seconds. This typically happens when"),
     ("nccl_failed", "RuntimeError: NCCL error: unhandled system error"),
     ("worker_died", "Worker proc VllmWorker-1 died unexpectedly (exit code: 1), shutting down executor."),
+    (
+        "worker_ended_silently",
+        "(Worker pid=13) INFO 11-27 02:25:53 [parallel_state.py:1906] world_size=2 rank=1 local_rank=0\n"
+        "(MainProcess pid=1) INFO 11-27 02:25:54 [multiproc_executor.py:479] [shutdown] Executor: waiting\n"
+        "Exception: WorkerProc initialization failed due to an exception in a background process.",
+    ),
     ("worker_killed", "Worker proc VllmWorker-1 died unexpectedly (exit code: -9), shutting down executor."),
     (
         "worker_killed",
@@ -258,6 +264,19 @@ def test_an_engine_that_vanished_is_a_crash_although_the_rest_is_shut_down() -> 
 
 def test_wrappers_are_never_the_cause() -> None:
     assert diagnose_log(WRAPPERS) == []
+
+
+def test_a_worker_that_tells_why_it_ended_has_not_ended_silently() -> None:
+    started = "(Worker pid=9) INFO 11-23 07:55:37 [parallel_state.py:1] world_size=2 rank=1 local_rank=0\n"
+    assert causes(started + WRAPPERS) == ["worker_ended_silently"]
+    tells = "(Worker pid=9) ERROR 11-23 07:55:37 [multiproc_executor.py:953] WorkerProc failed to start.\n"
+    assert causes(started + tells + WRAPPERS) == []
+    error = "(Worker pid=9) ERROR 11-23 07:55:37 [x.py:1] torch.SomethingNewError: the moon is full\n"
+    assert causes(started + error + WRAPPERS) == ["engine_failed"]
+    stopped = (
+        "(EngineCore pid=7) INFO 11-23 16:22:46 [core.py:1] [shutdown] EngineCore: trigger received signal=SIGTERM\n"
+    )
+    assert causes(started + stopped + WRAPPERS) == []
 
 
 def test_an_unknown_error_is_told_as_the_log_tells_it_the_workers_first() -> None:
