@@ -23,7 +23,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     WorkloadStatus,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
-from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import WARNING, Finding
 
 # Lines read of each: a failed start of vLLM writes some hundred.
 LOG_LINES = 2000
@@ -45,7 +45,8 @@ def is_out_of_reach(pod: PodStatus) -> bool:
 
 
 class PodLogs:
-    """Reads the logs of one workload's pods, as rarely as that is of use."""
+    """Reads the logs of one workload's pods, as rarely as that is of use. ``stalls``: what those said of pods that all
+    ran and did not get ready, the last of each cause."""
 
     def __init__(self, platform: Platform, live: LiveWorkload) -> None:
         self._platform = platform
@@ -54,6 +55,7 @@ class PodLogs:
         self._all_run_since: float | None = None
         self._looked_at: float | None = None
         self._stall: list[Finding] = []
+        self.stalls: dict[str, Finding] = {}
 
     def with_ends(self, status: WorkloadStatus) -> WorkloadStatus:
         """Return the status with the whole logs of containers that ended as their last words.
@@ -82,6 +84,7 @@ class PodLogs:
         if since_look >= _STALL_SECONDS:
             self._looked_at = now
             self._stall = diagnose_stall(self._running_logs(running), seconds)
+            self.stalls.update((finding.cause, replace(finding, severity=WARNING)) for finding in self._stall)
         return self._stall
 
     def _read_end(self, pod: PodStatus) -> None:

@@ -118,6 +118,9 @@ class Watcher(Waiter):
                 self._news(live),
             )
         except GpuopsError as error:
+            known = {finding.cause for finding in error.findings}
+            # Pods that are made anew have other logs: what those before them said is told all the same.
+            error.findings += [finding for cause, finding in logs.stalls.items() if cause not in known]
             error.findings += start.unseen
             raise
         seconds = {"queue": round(start.queue_seconds, 1), "start": round(start.start_seconds, 1)}

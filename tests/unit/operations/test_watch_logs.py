@@ -172,6 +172,17 @@ def test_pods_that_cannot_reach_each_other_are_named_after_a_minute_and_end_the_
     assert len(looks) <= 2 * (RENDEZVOUS_GRACE / 60 + 1) + 2, "a look at both logs once a minute, and at the end"
 
 
+def test_what_pods_said_that_were_made_anew_is_told_when_the_time_is_up() -> None:
+    told = event("RecreateGroup", f"Worker pod {FOLLOWER} failed, deleted leader pod {LEADER} to recreate group 0", "w")
+    again = WorkloadStatus(INITIALIZING, pods=(pod(LEADER), pod(FOLLOWER, "Pending")), events=(told,), pods_expected=2)
+    stage = Stage()
+    platform = ScriptedPlatform(stage.clock, [(0, replace(LOADING, pods=fresh("1"))), (100, again)])
+    platform.logs = UNREACHABLE
+    with pytest.raises(GpuopsError) as caught:
+        Watcher(platform, stage.host).wait_until_running(LIVE, 140, 140, 2)
+    assert "rendezvous_stalled" in causes(caught.value)
+
+
 def test_ranks_that_find_each_other_late_are_waited_for() -> None:
     stage, _platform, waited = start([(0, LOADING), (200, SERVING)], UNREACHABLE)
     assert waited.status.phase == RUNNING
