@@ -18,15 +18,14 @@ from support.modules import run_module
 from support.real_cluster import RealClusterHandle
 from support.results import causes, went_well
 from support.sandbox import until
+from support.tiny_engine import FOR_A_CPU, WITHOUT_A_COMPILER
 
 from gpuops_cluster.objects import MACHINE
 from gpuops_sandbox.engine.tiny_model import copy_model
 
 STAND_IN = "registry.example.com/stand-in:v0.33.0"
 VLLM = "registry.example.com/vllm-openai:v0.33.0"
-# What a CPU and a tiny model need (inventories/sandbox-kubernetes).
-FOR_A_CPU = ["--max-model-len", "256", "--kv-cache-memory-bytes", "16M", "-cc.mode=1", "-cc.backend=eager"]
-ENGINE = {"image": VLLM, "vllm_args": FOR_A_CPU, "start_timeout": 400}
+ENGINE = {"image": VLLM, "vllm_args": WITHOUT_A_COMPILER, "start_timeout": 400}
 SMALL = {"shm_size": "1Gi", "scratch_size": "1Gi"}
 RENDEZVOUS_PORT = "29501"
 
@@ -118,10 +117,10 @@ def test_pods_of_a_machine_that_is_there_are_never_forced(real_cluster: RealClus
 @pytest.mark.parametrize(
     ("options", "cause"),
     [
-        ({"vllm_args": ["--no-such-flag", "3", *FOR_A_CPU]}, "unknown_flag"),
+        ({"vllm_args": ["--no-such-flag", "3", *WITHOUT_A_COMPILER]}, "unknown_flag"),
         ({"model": {"path": "/data/input/Models/nowhere"}}, "model_path_missing"),
         ({"gpus_per_pod": 3}, "tensor_parallel_heads"),
-        ({"vllm_args": ["--max-model-len", "4096", *FOR_A_CPU[2:]]}, "max_model_len_too_large"),
+        ({"vllm_args": ["--max-model-len", "4096", *WITHOUT_A_COMPILER[2:]]}, "max_model_len_too_large"),
         ({"resources": {"memory_limit": "400Mi"}}, "out_of_memory"),
     ],
     ids=["unknown flag", "no model", "heads not divisible", "context too long", "memory limit"],
@@ -179,7 +178,7 @@ def test_a_killed_leader_takes_the_group_with_it_and_it_serves_again(
 def test_an_image_without_a_compiler(real_cluster: RealClusterHandle, name: str) -> None:
     """This vLLM compiles at its start; one that does so at its first completion is healthy until then (unit tests)."""
     compiling = {"TORCHDYNAMO_DISABLE": "0"}
-    options = {**ENGINE, "pods": 1, "gpus_per_pod": 1, "vllm_args": FOR_A_CPU[:4], "env": compiling}
+    options = {**ENGINE, "pods": 1, "gpus_per_pod": 1, "vllm_args": FOR_A_CPU, "env": compiling}
     result = deploy(real_cluster, name, **options)
     assert result["failed"] and "compiler_missing" in causes(result), result["findings"]
 

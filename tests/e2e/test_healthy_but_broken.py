@@ -10,16 +10,14 @@ from typing import Any
 import pytest
 from support.modules import run_module
 from support.sandbox import SandboxHandle
-
-FOR_A_CPU = ["--max-model-len", "256", "--kv-cache-memory-bytes", "16M"]
-WITHOUT_COMPILER = ["-cc.mode=1", "-cc.backend=eager"]
+from support.tiny_engine import FOR_A_CPU, WITHOUT_A_COMPILER
 
 
 @pytest.mark.parametrize(
     ("model", "options"),
     [
         # A head of 16 is refused by the CPU engine at the first request only.
-        ("healthy-but-broken", {"gpus_per_pod": 1, "vllm_args": [*FOR_A_CPU, *WITHOUT_COMPILER]}),
+        ("healthy-but-broken", {"gpus_per_pod": 1, "vllm_args": WITHOUT_A_COMPILER}),
         # Pipeline parallelism with eager mode: the warm-up that fills a buffer is skipped.
         (
             "Mistral-Small-4-119B-2603",

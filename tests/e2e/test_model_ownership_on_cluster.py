@@ -13,6 +13,7 @@ from support.cluster import CLAIM, IMAGE
 from support.modules import run_module
 from support.real_cluster import RealClusterHandle
 from support.sandbox import until
+from support.tiny_engine import FOR_A_CPU
 from support.walks import UID, make_file, make_folder, state
 
 from gpuops_sandbox.engine.tiny_model import copy_model
@@ -162,7 +163,7 @@ def test_real_vllm_fails_before_the_repair_and_serves_after_it(real_cluster: Rea
         **real_cluster.workload("engine", pods=1, gpus_per_pod=1, image=ENGINE_IMAGE),
         **real_cluster.connection_in(OPEN),
         "model": {"path": f"/data/input/Models/{model.name}", "served_names": ["mistral4"]},
-        "vllm_args": ["--max-model-len", "256", "--kv-cache-memory-bytes", "16M"],
+        "vllm_args": FOR_A_CPU,
         "start_timeout": 400,
     }
     failed = run_module("vllm_workload", workload)

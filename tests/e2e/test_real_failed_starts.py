@@ -15,12 +15,12 @@ import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.log_rules import diagnose_log
 from support.modules import run_module
 from support.sandbox import SandboxHandle, until
+from support.tiny_engine import FOR_A_CPU
 
 pytestmark = pytest.mark.real
 
 IMAGE = "registry.example.com/vllm-openai:v0.32.0"
 MODEL = "/data/input/Models/Mistral-Small-4-119B-2603"
-FOR_A_CPU = ["--max-model-len", "256", "--kv-cache-memory-bytes", "16M"]
 
 
 @pytest.mark.parametrize(

@@ -21,15 +21,14 @@ from support.modules import run_module
 from support.real_cluster import RealClusterHandle
 from support.results import causes, first_error, went_well
 from support.sandbox import until
+from support.tiny_engine import WITHOUT_A_COMPILER
 
 Result = dict[str, Any]
 Begin = Callable[..., Future[Result]]
 STAND_IN = {"image": "registry.example.com/stand-in:v0.33.0", "shm_size": "1Gi", "scratch_size": "1Gi"}
-# What a CPU and a tiny model need (inventories/sandbox-kubernetes).
-FOR_A_CPU = ["--max-model-len", "256", "--kv-cache-memory-bytes", "16M", "-cc.mode=1", "-cc.backend=eager"]
 ENGINE = {
     "image": "registry.example.com/vllm-openai:v0.33.0",
-    "vllm_args": FOR_A_CPU,
+    "vllm_args": WITHOUT_A_COMPILER,
     "gpus_per_pod": 1,
     "shm_size": "1Gi",
     "start_timeout": 400,

@@ -18,13 +18,12 @@ from support.modules import run_module
 from support.real_cluster import RealClusterHandle
 from support.results import went_well
 from support.runai_on_cluster import RunaiOnCluster, runai_on_test_cluster
+from support.tiny_engine import WITHOUT_A_COMPILER
 
 from gpuops_sandbox.engine.tiny_model import MODEL_FOLDER, SERVING_USER, copy_model
 
 STAND_IN = "registry.example.com/stand-in:v0.33.0"
 REAL = "registry.example.com/vllm-openai:v0.33.0"
-# What a CPU and a tiny model need (inventories/sandbox).
-FOR_A_CPU = ["--max-model-len", "256", "--kv-cache-memory-bytes", "16M", "-cc.mode=1", "-cc.backend=eager"]
 NAME = "seen-twice"
 START_SECONDS = 600
 
@@ -47,7 +46,7 @@ def deployed(request: pytest.FixtureRequest, runai: RunaiOnCluster, way: dict[st
     parameters = runai.workload(
         NAME,
         image=request.param,
-        vllm_args=FOR_A_CPU,
+        vllm_args=WITHOUT_A_COMPILER,
         start_timeout=START_SECONDS,
         serving={"access": "authenticated_users", "external": False},
         **way,
