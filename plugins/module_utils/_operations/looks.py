@@ -242,12 +242,17 @@ class _Copies:
         self._starts = [_Start(look, subject) for _copy in range(self.number)]
         self._found: tuple[LookStatus, ...] = ()
         self._failures: dict[int, Finding] = {}
+        self._root_reports: dict[int, Mapping[str, Any]] = {}
 
     def observe(self, found: LookStatus) -> None:
         """Take in how they are: each fails to start on its own. One that somebody removed is over for all."""
         self._found = found.copies or (found,) * self.number
         now = self._host.clock()
         for index, copy in enumerate(self._found):
+            # It is gone with its pod, which the server may remove before the look has ended.
+            as_root = _content(copy.root_report)
+            if as_root is not None:
+                self._root_reports[index] = as_root
             self._starts[index].observe(copy, now)
             failure = None if copy.is_over else self._starts[index].failure(copy, now - self._began)
             if failure is not None:
@@ -277,7 +282,7 @@ class _Copies:
 
     def _outcome(self, index: int, copy: LookStatus) -> CopyOutcome:
         machine = next((pod.machine for pod in copy.status.pods if pod.machine), None)
-        as_root = _content(copy.root_report)
+        as_root = self._root_reports.get(index)
         if not copy.is_over:
             return CopyOutcome(index, machine, failure=self._failures[index], root_report=as_root)
         try:

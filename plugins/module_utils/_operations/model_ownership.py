@@ -360,10 +360,11 @@ class _Work:
             as_root=command_of(self._spec.task(REPAIR, seconds, REPORT_PATH, shares=copies)),
             copies=LookCopies(copies, PREFERRED, meet=False),
         )
+        started = self._looks.started
         try:
             outcomes = self._looks.run_copies(shares, f"shares of the files of {self._spec.claim}")
         except NotLooked as error:
-            return self._not_shared(first, error.findings[0])
+            return self._not_shared(first, error.findings[0], self._looks.started > started)
         reports = [report for report in (WalkReport.of(one.root_report) for one in outcomes) if report is not None]
         finished = sum(report.finished for report in reports)
         failures = [outcome.failure.evidence for outcome in outcomes if outcome.failure is not None]
@@ -374,8 +375,13 @@ class _Work:
         self.outcome.findings.append(Finding(INFO, "shared_repair", evidence, "", self._spec.claim))
         return reports
 
-    def _not_shared(self, first: WalkReport, refusal: Finding) -> list[WalkReport]:
-        evidence = f"after {first.changed} changed entries the rest was left to one pod: {refusal.evidence}"
+    def _not_shared(self, first: WalkReport, refusal: Finding, have_begun: bool = False) -> list[WalkReport]:
+        what = (
+            "several pods began with the rest, and nobody knows how far they got"
+            if have_begun
+            else ("the rest was left to one pod")
+        )
+        evidence = f"after {first.changed} changed entries {what}: {refusal.evidence}"
         self.outcome.findings.append(Finding(INFO, "not_shared", evidence, refusal.hint, self._spec.claim))
         return []
 

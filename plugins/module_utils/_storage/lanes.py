@@ -229,8 +229,8 @@ class Lane:
 
     def _ends_early(self, tally: Tally, is_something_left: bool = True) -> bool:
         """Say in the middle of a piece whether the walk has ended, or has to, also for the other threads."""
-        if not self._over:
-            self._over = self._must_end(tally, is_something_left)
+        if not self._over and self._must_end(tally, is_something_left):
+            self._over = True
         return self._over
 
     def _begin(self, piece: Piece) -> Piece:
@@ -299,6 +299,7 @@ class Lane:
             tally.add("directories")
             if is_in_share(path, self._tree.task):
                 self._visitor.directory(holder.descriptor, status, path, tally)
+                self._note(False)
             self._list(holder, path, tally, depth)
         except OSError as error:
             tally.error("unlisted", error, path)
@@ -373,7 +374,8 @@ class Lane:
                 return None
             now = time.monotonic()
             if self._settling_names > SETTLING:
-                rest = self._settling[len(self._settling) // 2][0] - now
+                # What settles for longer than others may be the oldest.
+                rest = max(self._settling[0][0], self._settling[len(self._settling) // 2][0]) - now
             elif self._settling[0][0] > now:
                 return None
             names = self._oldest_settling()

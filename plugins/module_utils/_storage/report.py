@@ -89,10 +89,11 @@ class WalkReport:
         and what this one found mended for that. What they could not do, this one has tried again."""
         done, found = dict(self.done), dict(self.found)
         for report in (*earlier, *at_once):
-            for what in ("changed", *(f"changed {fault}" for fault in FAULTS)):
-                done[what] = done.get(what, 0) + report.done.get(what, 0)
-            for fault in FAULTS:
-                found[fault] = found.get(fault, 0) + report.done.get(f"changed {fault}", 0)
+            done["changed"] = done.get("changed", 0) + report.changed
+            for fault in (*FAULTS, *UNREADABLE[:2]):
+                number = report.done.get(f"changed {fault}", 0)
+                done[f"changed {fault}"] = done.get(f"changed {fault}", 0) + number
+                found[fault] = found.get(fault, 0) + number
         seconds = sum(one.seconds for one in earlier) + max((one.seconds for one in at_once), default=0.0)
         return replace(self, done=done, found=found, seconds=self.seconds + seconds)
 

@@ -35,16 +35,24 @@ FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 def _refresher() -> Callable[[int], None]:
     """Return what has the attributes of something open asked for anew, where a network file system has them in a cache:
-    what is asked of it next is then what its server says. Where C has no such call, or the image no ctypes, nothing."""
+    what is asked of it next is then what its server says. Of a folder this also forgets names that are outdated. Where
+    C has no such call, the image no ctypes, or the runtime forbids it, nothing. Raises ``OSError``."""
     empty_path, force_sync, basic, size = 0x1000, 0x2000, 0x7FF, 256
     try:
         import ctypes
 
-        call: Any = ctypes.CDLL(None).statx
+        call: Any = ctypes.CDLL(None, use_errno=True).statx
         answer = ctypes.create_string_buffer(size)
-    except (ImportError, AttributeError, OSError):
+    except (ImportError, AttributeError, OSError, MemoryError):
         return lambda descriptor: None
-    return lambda descriptor: call(descriptor, b"", empty_path | force_sync, basic, answer)
+
+    def ask(descriptor: int) -> None:
+        if call(descriptor, b"", empty_path | force_sync, basic, answer):
+            number = ctypes.get_errno()
+            if number not in (errno.ENOSYS, errno.EPERM):
+                raise OSError(number, os.strerror(number))
+
+    return ask
 
 
 refresh = _refresher()

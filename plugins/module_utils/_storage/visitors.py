@@ -14,6 +14,7 @@ import contextlib
 import os
 import stat
 import time
+import unicodedata
 from collections.abc import Sequence
 
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.lanes import Names
@@ -34,6 +35,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree imp
 REFUSALS = 100
 _VERDICTS = 10000
 _JUDGED = ("mode", "owner", "group")
+_NOT_TO_READ = ("unreadable", "unsearchable")
 # What changed less long ago, by this machine's clock, may change again within one tick of the clock that times of
 # change come from. The clocks of servers differ by less.
 _FRESH_SECONDS = 60.0
@@ -136,6 +138,12 @@ class Looker:
         """Open names of a directory, in a way that does nothing to them, and repair what is open, whatever its name
         leads to meanwhile; but not what is another than before, or changed since."""
         wrong = Wrong()
+        try:
+            refresh(names.holder.descriptor)
+        except OSError as error:
+            for name in names.names:
+                tally.error("unseen", error, names.above + name)
+            return
         for position, name in enumerate(names.names):
             path, seen = names.above + name, names.seen[position]
             try:
@@ -148,7 +156,8 @@ class Looker:
                         after = self._mend(descriptor, before, path, tally)
                     else:
                         tally.add("unsettled", path)
-                    wrong.add(name, before, after)
+                    if after != before or self._verdict(before)[0]:
+                        wrong.add(name, before, after)
                 finally:
                     os.close(descriptor)
             except OSError as error:
@@ -195,11 +204,14 @@ class Looker:
         above, _stroke, name = path.rpartition("/")
         folder = self._tree.open(above, ANY | os.O_DIRECTORY)
         try:
+            refresh(folder)
             place = os.fstat(folder)
             found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         finally:
             os.close(folder)
-        return (place.st_dev, place.st_ino, name) if os.path.samestat(found, status) else None
+        # Some folders take two spellings for one name.
+        plain = unicodedata.normalize("NFKC", name).casefold()
+        return (place.st_dev, place.st_ino, plain) if os.path.samestat(found, status) else None
 
     def _verdict(self, key: tuple[int, int, int]) -> tuple[tuple[str, ...], tuple[int, int, int]]:
         known = self._verdicts.get(key)
@@ -247,14 +259,17 @@ class Looker:
                     tally.add("kept " + fault, number=number)
             if "foreign" in faults:
                 tally.add_identity("owner", before[1], number)
-            if before[0] & 0o040 and ("unreadable" in faults or "unsearchable" in faults):
+            if before[0] & 0o040 and any(what in faults for what in _NOT_TO_READ):
                 tally.add_identity("group", before[2], number)
             for fault in self._verdict(after)[0]:
                 # A look leaves everything, which needs no examples of its own.
                 tally.add("left " + fault, *(examples if self._repairs else ()), number=number)
             different = [what for place, what in enumerate(_JUDGED) if before[place] != after[place]]
-            for what in ["changed", *("changed " + what for what in different)] if different else []:
-                tally.add(what, number=number)
+            if different:
+                left = self._verdict(after)[0]
+                readable_now = [what for what in _NOT_TO_READ if what in faults and what not in left]
+                for what in ("changed", *("changed " + what for what in (*different, *readable_now))):
+                    tally.add(what, number=number)
 
     def _mend(self, descriptor: int, before: tuple[int, int, int], path: str, tally: Tally) -> tuple[int, int, int]:
         """Change owner, group and mode of something open as far as that is wanted, and return what it is then."""

@@ -81,7 +81,8 @@ class Run:
             self._passes.append(tally)
             # What arrived, or was replaced, behind the walk is seen by another one.
             counts = tally.counts
-            again = bool(counts.get("changed") or counts.get("unsettled")) and not counts.get("unfinished")
+            unsettled = self._task.mode == REPAIR and counts.get("unsettled")
+            again = bool(counts.get("changed") or unsettled) and not counts.get("unfinished")
         first, last = self._passes[0], self._passes[-1]
         changed: dict[str, int] = {}
         for tally in self._passes:
@@ -90,6 +91,7 @@ class Run:
                     changed[what] = changed.get(what, 0) + number
         examples = dict(first.examples)
         examples.update((what, paths) for what, paths in last.examples.items() if paths)
+        too_many = {"too_many": 1} if any(tally.counts.get("too_many") for tally in self._passes) else {}
         finished = not any(tally.counts.get("unfinished") for tally in self._passes)
         kept = Tally()
         if finished and self._task.manifest != NO_MANIFEST and self._task.mode != PROVE:
@@ -102,7 +104,9 @@ class Run:
             "seconds": round(time.monotonic() - self._began, 3),
             "identity": [os.geteuid(), os.getegid(), sorted(os.getgroups())],
             "found": {
-                what: number for what, number in first.counts.items() if not what.startswith(("left ", "changed"))
+                what: number
+                for what, number in {**first.counts, **too_many}.items()
+                if not what.startswith(("left ", "changed"))
             },
             "left": {what[5:]: number for what, number in last.counts.items() if what.startswith("left ")},
             "done": changed,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.gpuops.inference.plugins.module_utils._storage import visitors
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.lanes import Holder, Names
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.rights import Task
 from ansible_collections.gpuops.inference.plugins.module_utils._storage.tree import DIRECTORY, Tally, Tree
@@ -130,11 +132,16 @@ def test_devices_and_pipes_that_appear_are_not_changed(volume: Path) -> None:
     model = volume / "model"
     for number in range(50):
         make_file(model / "folder" / str(number), 0o600, 0, 0)
+    os.mknod(model / "device", 0o020600, os.makedev(1, 3))
+    os.mkfifo(model / "pipe", 0o600)
+    repaired = 0
     with _racing(_SWAP_DEVICE, model, volume):
-        for _run in range(RUNS):
-            walk("repair", volume, "model")
-    kinds = {mode >> 12: owner for mode, owner, *_rest in state(model).values()}
-    assert 0o02 not in kinds or kinds[0o02] != UID
+        for run in range(RUNS):
+            make_file(model / str(run), 0o600, 0, 0)
+            repaired += walk("repair", volume, "model").done("changed")
+    assert repaired >= RUNS
+    kinds = [(mode >> 12, owner) for mode, owner, *_rest in state(model).values()]
+    assert {owner for kind, owner in kinds if kind in (0o01, 0o02)} == {0}
 
 
 def test_a_tree_that_is_moved_away_is_no_failure(volume: Path) -> None:
@@ -281,6 +288,51 @@ def test_what_changed_long_ago_is_changed_at_once(taker: Taker, monkeypatch: pyt
     monkeypatch.setattr(time, "time", lambda: now + 3600)
     assert taker.looker.names(taker.names(), taker.tally) is None
     assert taker.name.stat().st_uid == UID
+
+
+def test_names_that_a_cache_had_are_looked_up_anew(taker: Taker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a network file system a name may be one of a cache, until its folder was asked for anew."""
+    asked: list[int] = []
+    real = os.open
+
+    def cached(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+        return real(taker.secret if path == "a" and not asked else path, flags, *arguments, **options)
+
+    monkeypatch.setattr(visitors, "refresh", asked.append)
+    names = taker.names()
+    again = taker.looker.names(names, taker.tally)
+    assert again is not None and asked == []
+    with monkeypatch.context() as opening:
+        opening.setattr(os, "open", cached)
+        taker.looker.names(again, taker.tally)
+    assert asked[0] == names.holder.descriptor, "the folder comes before its names"
+    assert taker.name.stat().st_uid == UID
+
+
+@pytest.mark.parametrize("folder", [True, False], ids=["of the folder", "of the file"])
+def test_a_server_that_does_not_answer_leaves_it_as_it_is(
+    taker: Taker, monkeypatch: pytest.MonkeyPatch, folder: bool
+) -> None:
+    again = taker.looker.names(taker.names(), taker.tally)
+    assert again is not None
+
+    def away(descriptor: int) -> None:
+        if (descriptor == again.holder.descriptor) == folder:
+            raise OSError(errno.EIO, "no answer")
+
+    monkeypatch.setattr(visitors, "refresh", away)
+    taker.looker.names(again, taker.tally)
+    assert (taker.tally.counts["unseen"], taker.name.stat().st_uid) == (1, 0)
+
+
+@pytest.mark.parametrize(("one", "other"), [("s", "S"), ("\u00e9", "e\u0301")])
+def test_two_spellings_of_a_name_are_one(taker: Taker, one: str, other: str) -> None:
+    """Some folders take them so, and list whichever was given last."""
+    for name in (one, other):
+        os.link(taker.name, taker.tree / name)
+    taker.name.unlink()
+    assert walk("repair", taker.tree.parent, "model").found("leaving_hard_links") == 1
+    assert (taker.tree / one).stat().st_uid == 0
 
 
 def test_one_file_with_all_its_names_in_folders_is_changed(taker: Taker) -> None:
