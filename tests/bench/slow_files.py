@@ -13,12 +13,14 @@ minute, as NFS does for seconds.
 from __future__ import annotations
 
 import errno
+import heapq
+import itertools
 import os
+import select
 import stat
 import struct
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import dataclass
 
@@ -35,7 +37,6 @@ SET_MODE, SET_OWNER, SET_GROUP = 1, 2, 4
 REMEMBERED_SECONDS = 60
 ROOT = 1
 BUFFER_BYTES = 8192
-THREADS = 64
 
 
 @dataclass
@@ -59,29 +60,32 @@ class SlowFiles:
                 self._nodes[self._directory(directory) + 1 + file] = Node(stat.S_IFREG | 0o640, owner, owner)
 
     def serve(self, device: int) -> None:
-        """Answer until the file system is unmounted, with many threads."""
-        threads = [threading.Thread(target=self._answer_all, args=(device,)) for _thread in range(THREADS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        """Answer until the file system is unmounted, each request after its time. One thread does it all: this process
+        must not be what the programs that are measured wait for."""
+        os.set_blocking(device, False)
+        waiting: list[tuple[float, int, bytes]] = []
+        for number in itertools.count():
+            rest = max(0.0, waiting[0][0] - time.monotonic()) if waiting else None
+            if select.select([device], [], [], rest)[0]:
+                try:
+                    request = os.read(device, BUFFER_BYTES)
+                except OSError as error:
+                    if error.errno not in (errno.EINTR, errno.ENOENT, errno.EAGAIN):
+                        return
+                else:
+                    self._take(request, number, waiting)
+            while waiting and waiting[0][0] <= time.monotonic():
+                os.write(device, heapq.heappop(waiting)[2])
 
-    def _answer_all(self, device: int) -> None:
-        while True:
-            try:
-                request = os.read(device, BUFFER_BYTES)
-            except OSError as error:
-                if error.errno in (errno.EINTR, errno.ENOENT):
-                    continue
-                return
-            opcode, unique, node = IN_HEADER.unpack_from(request)[1:4]
-            if opcode in SILENT:
-                continue
-            if opcode != INIT:
-                time.sleep(self._seconds)
-            answer = self._answer(opcode, node, request[IN_HEADER.size :])
-            code, content = (-answer, b"") if isinstance(answer, int) else (0, answer)
-            os.write(device, OUT_HEADER.pack(OUT_HEADER.size + len(content), code, unique) + content)
+    def _take(self, request: bytes, number: int, waiting: list[tuple[float, int, bytes]]) -> None:
+        """Put the answer to a request among those that wait for their time."""
+        opcode, unique, node = IN_HEADER.unpack_from(request)[1:4]
+        if opcode in SILENT:
+            return
+        answer = self._answer(opcode, node, request[IN_HEADER.size :])
+        code, content = (-answer, b"") if isinstance(answer, int) else (0, answer)
+        due = time.monotonic() + (0.0 if opcode == INIT else self._seconds)
+        heapq.heappush(waiting, (due, number, OUT_HEADER.pack(OUT_HEADER.size + len(content), code, unique) + content))
 
     def _answer(self, opcode: int, node: int, content: bytes) -> bytes | int:
         """Return what is answered, or the number of an error."""
