@@ -122,6 +122,8 @@ class _Probe:
 
     def _ask(self, cluster: ClusterEvidence) -> None:
         """Have a pod that can leave no report say whether what the user states can be used."""
+        if self._view.looks_refused is not None:
+            self._findings.append(self._view.looks_refused)
         if self._options.proof == NCCL_PROOF:
             evidence = "without reports nothing can be proven by a collective, so none was carried out."
             self._findings.append(Finding(WARNING, "no_proof", evidence, f"{_NAME_THE_CLUSTER}.", SUBJECT))
@@ -129,7 +131,10 @@ class _Probe:
             hint = f"{_NAME_THE_CLUSTER}, or state expect (infiniband or roce) with resources to have a pod try that."
             self._not_looked("Run:ai's API runs no pod that could report.", "no_looks", hint=hint)
             return
-        look = replace(self._look(cluster), time_limit=float(self._options.time_limit))
+        look = self._look(cluster)
+        # Which machine it gets is decided by what it asks for: a training names none.
+        place = replace(look.place, machines=())
+        look = replace(look, place=place, time_limit=float(self._options.time_limit))
         try:
             answer = ask_fabric(self._looks, look, self._inputs, SUBJECT)
         except NotLooked as error:

@@ -18,6 +18,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
     LookStarter,
     Target,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import TolerationSpec
 
 
@@ -39,6 +40,10 @@ class FabricView(Protocol):
     @property
     def answers_only(self) -> bool:
         """Say whether looks leave no report here: how they end is all that they tell, which answers one question."""
+
+    @property
+    def looks_refused(self) -> Finding | None:
+        """Return why looks leave no report although the API shows the machines, or ``None``."""
 
     def target(self) -> Target:
         """Return where this points (no request)."""

@@ -43,6 +43,7 @@ class KeepingView:
 
     platform = None
     answers_only = False
+    looks_refused = None
 
     def __init__(self, live: LiveWorkload | None) -> None:
         self._live = live

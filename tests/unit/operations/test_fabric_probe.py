@@ -45,6 +45,7 @@ class ScriptedView:
     """A fabric whose API shows ``cluster``."""
 
     answers_only = False
+    looks_refused = None
 
     def __init__(self, platform: ScriptedPlatform, cluster: ClusterEvidence) -> None:
         self.platform = platform

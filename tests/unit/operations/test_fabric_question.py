@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.gpuops.inference.plugins.module_utils._fabric.evidence import ClusterEvidence
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.evidence import ClusterEvidence, FabricMachine
 from ansible_collections.gpuops.inference.plugins.module_utils._operations import fabric_probe
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.perform import perform
 from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric_probe import fabric_probe_arguments
@@ -23,7 +23,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.fabric import FabricPlacement
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
-from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, INFO, Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import RunAsSpec
 from scripted_platform import Clock, ScriptedPlatform
@@ -43,6 +43,7 @@ class AnsweredFabric:
     """A fabric that no API shows, whose looks end in turn as ``answers`` say: with an exit status, or not at all."""
 
     answers_only = True
+    looks_refused = None
 
     def __init__(self, *answers: Outcome) -> None:
         self.platform = ScriptedPlatform(Clock())
@@ -92,6 +93,17 @@ def causes(result: dict[str, Any]) -> list[str]:
 
 def judgements(looks: list[Look]) -> list[str]:
     return [json.loads(look.command[-1])["judgement"] for look in looks]
+
+
+def test_why_a_cluster_that_shows_its_fabric_runs_no_jobs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = Finding(INFO, "cluster_view_not_used", "trainings look, since jobs need more: create jobs.")
+    machine = FabricMachine("gpu-1", 8, resources={RESOURCE: 1})
+    monkeypatch.setattr(AnsweredFabric, "looks_refused", refused)
+    monkeypatch.setattr(AnsweredFabric, "evidence", lambda view, placement: ClusterEvidence(machines=(machine,)))
+    result, looks = run(YES)
+    assert judged(result) == ("infiniband", "usable")
+    assert "cluster_view_not_used" in causes(result)
+    assert [look.place.machines for look in looks] == [()], "a training names no machine"
 
 
 @pytest.mark.parametrize("stated", ["infiniband", "roce"])

@@ -41,6 +41,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     Resource,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import OptionError
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import PlacementSpec
 
@@ -69,6 +70,11 @@ class KubernetesFabric:
     def answers_only(self) -> bool:
         """Say that jobs leave reports here."""
         return False
+
+    @property
+    def looks_refused(self) -> Finding | None:
+        """Return ``None``: a look that may not be started says so itself."""
+        return None
 
     def target(self) -> Target:
         """Return where this points."""

@@ -42,10 +42,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.prefli
     PreflightNeeds,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.cluster_view import (
+    NOT_USED,
     ClusterView,
     NotUsable,
     where,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import INFO, Finding
 
 NAME = "cluster_view"
 
@@ -68,6 +70,18 @@ def missing_for_jobs(client: KubernetesClient) -> list[str]:
     """Return in words which rights to run jobs in the project's namespace are missing."""
     needed, optional = missing_permissions(client, (), (), [row for row in PERMISSIONS if row.resource == JOBS])
     return in_words([*needed, *optional])
+
+
+def refusal_of_jobs(view: ClusterView, client: KubernetesClient) -> Finding | None:
+    """Return why trainings look although there is a way into the cluster: nobody may run jobs there, as people give it
+    who let nothing but Run:ai write. ``None`` where jobs may look. Raises ``NotUsable``."""
+    with view.asking():
+        missing = missing_for_jobs(client)
+    if not missing:
+        return None
+    evidence = f"trainings look, which tell only yes or no, since jobs in the cluster need more: {'; '.join(missing)}."
+    hint = f"Permit it to have reports: {ROLE_PAGE} has the Role."
+    return Finding(INFO, NOT_USED, evidence, hint, "kubeconfig")
 
 
 def view_checks(

@@ -10,6 +10,7 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.evidence import ClusterEvidence
@@ -20,6 +21,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.base i
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connection import Connection
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.fabric import FabricPlacement
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.client import KubernetesClient
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.fabric_evidence import (
     KubernetesFabric,
 )
@@ -27,11 +29,15 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubern
     FABRIC_KINDS,
     NODES,
 )
+from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.cluster_preflight import (
+    refusal_of_jobs,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.cluster_view import (
     ClusterView,
     NotUsable,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.project_looks import ProjectLooks
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 # Seconds for all lists of the cluster: those of a thousand machines take some.
@@ -47,17 +53,29 @@ class RunaiFabric:
         self._project = ProjectLooks(connection, host)
         self._view = ClusterView(connection, host)
         self._obstacle = _NO_WAY
+        self._client: KubernetesClient | None = None
         self._inside = self._found_inside(connection, host)
 
     @property
     def platform(self) -> LookStarter:
         """Return what starts looks."""
-        return self._project.trainings if self._inside is None else self._inside.platform
+        inside = self._inside
+        return self._project.trainings if inside is None or self.answers_only else inside.platform
 
     @property
     def answers_only(self) -> bool:
         """Say whether looks are trainings."""
-        return self._inside is None
+        return self._inside is None or self.looks_refused is not None
+
+    @functools.cached_property
+    def looks_refused(self) -> Finding | None:
+        """Return why trainings look although the cluster shows its fabric, or ``None``. Who only reads does not ask."""
+        if self._client is None:
+            return None
+        try:
+            return refusal_of_jobs(self._view, self._client)
+        except NotUsable as obstacle:
+            return obstacle.finding
 
     def target(self) -> Target:
         """Return where this points."""
@@ -83,7 +101,7 @@ class RunaiFabric:
         if connection.kubernetes is None:
             return None
         try:
-            client = self._view.proven(self._project.namespace)
+            client = self._client = self._view.proven(self._project.namespace)
         except NotUsable as obstacle:
             self._obstacle = obstacle.finding.evidence
             return None

@@ -16,19 +16,17 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.connec
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.model_files import (
     KubernetesModelFiles,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.permissions import ROLE_PAGE
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks import Look
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.model_files import Reader
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.cluster_preflight import (
-    missing_for_jobs,
+    refusal_of_jobs,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.cluster_view import (
-    NOT_USED,
     ClusterView,
     NotUsable,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.runai.project_looks import ProjectLooks
-from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import INFO, Finding
+from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import Finding
 from ansible_collections.gpuops.inference.plugins.module_utils._results.host import Host
 
 
@@ -76,16 +74,10 @@ class RunaiModelFiles:
         view = ClusterView(connection, host)
         try:
             client = view.proven(self._project.namespace)
-            with view.asking():
-                missing = missing_for_jobs(client)
+            self._obstacle = refusal_of_jobs(view, client)
         except NotUsable as obstacle:
             self._obstacle = obstacle.finding
-            return None
-        if missing:
-            # Enough to look into the cluster, as people give it who let nothing but Run:ai write there.
-            evidence = f"the files are seen to by trainings, since jobs in the cluster need more: {'; '.join(missing)}."
-            hint = f"Permit it to have files counted: {ROLE_PAGE} has the Role."
-            self._obstacle = Finding(INFO, NOT_USED, evidence, hint, "kubeconfig")
+        if self._obstacle is not None:
             return None
         # The cluster that is expected was looked for among those of Run:ai.
         return KubernetesModelFiles(replace(connection, expect_cluster=None), host, client)
