@@ -14,9 +14,10 @@ description:
   - Looks at the files of a model on a volume claim, and changes owner, group and mode where they are wrong, and only
     there. Then it reads the first byte of every file and lists every folder as the serving user. Only what was read
     that way counts as readable.
-  - The work is done by one short job in the namespace. Its first container runs as root with the capabilities CHOWN,
-    DAC_OVERRIDE and FOWNER and no others, its second one as the serving user without any. The job ends by its own
-    limit and is removed by the server, also if the play is cancelled.
+  - The work is done by one short job in the namespace, and by several pods where very much is to be changed
+    (O(copies)). Its first container runs as root with the capabilities CHOWN, DAC_OVERRIDE and FOWNER and no others,
+    its second one as the serving user without any. The job ends by its own limit and is removed by the server, also if
+    the play is cancelled.
   - Nothing outside of the paths is changed. No link in them is followed, a file with other names outside of the paths
     is left alone, and so is one that is swapped for something else meanwhile.
   - Where the storage refuses or ignores changes of owners, or is read-only, findings name what is left to do. They are

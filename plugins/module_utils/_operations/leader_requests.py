@@ -8,7 +8,6 @@ For internal use of this collection only: may change without notice.
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._platforms.looks 
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._results.error import GpuopsError
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import errors_of
+from ansible_collections.gpuops.inference.plugins.module_utils._results.joined import joined
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.spec import SecretReference
 
 # What came of a request to the leaders: of each that was asked, its answer or why there is none.
@@ -161,9 +161,8 @@ class LeaderRequests:
 
 
 def program_text() -> str:
-    """Return the program that runs in the look's pod. Every loader gives a module's source, also the one of the archive
-    in which Ansible ships modules, whereas none of these need have a package's files."""
-    return inspect.getsource(leader_program)
+    """Return the program that runs in the look's pod."""
+    return joined((leader_program,))
 
 
 def _read(report: Mapping[str, Any], pods: Sequence[str], requests: int, has_key: bool) -> Iterator[Outcomes]:

@@ -91,7 +91,7 @@ class _Work:
         if live is None:
             self._create()
         elif live.phase == DELETING:
-            raise GpuopsError.from_finding(volume_refusals.is_ending(live))
+            raise GpuopsError.from_finding(volume_refusals.of_ending(live))
         elif live.managed or self._options.adopt:
             self._bring_in_line(live)
         else:

@@ -29,7 +29,7 @@ _DECORATION = ("labels", "annotations")
 _NAMES_SHOWN = 5
 
 
-def is_ending(live: LiveClaim) -> Finding:
+def of_ending(live: LiveClaim) -> Finding:
     """Return the finding about a claim that is being deleted."""
     evidence = f"the claim {live.name} is being deleted; it ends with the last pod that mounts it."
     return Finding(ERROR, "volume_claim_ending", evidence, "Run again when it is gone, or use another name.", live.name)

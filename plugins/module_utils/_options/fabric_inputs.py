@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.gpuops.inference.plugins.module_utils._fabric.inputs import AUTO, MODES, FabricInputs
+from ansible_collections.gpuops.inference.plugins.module_utils._fabric.kinds import UNKNOWN, UNUSABLE
 from ansible_collections.gpuops.inference.plugins.module_utils._options.arguments import Arguments, ArgumentSpec
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import connection_argument_spec
 from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric import read_counts
@@ -31,8 +32,7 @@ from ansible_collections.gpuops.inference.plugins.module_utils._results.redactio
 from ansible_collections.gpuops.inference.plugins.module_utils._workload.naming import check_name
 
 # What somebody may say is there: no judgements.
-EXPECTED_KINDS = tuple(kind for kind in KINDS if kind not in ("unusable", "unknown"))
-# Kubernetes takes no larger numbers of users.
+EXPECTED_KINDS = tuple(kind for kind in KINDS if kind not in (UNUSABLE, UNKNOWN))
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

@@ -40,9 +40,9 @@ class LookCopies:
     """Several pods of one look at the same time. ``spread`` says how they keep apart: on machines of their own
     (``required``), as far as there are (``preferred``), or not at all.
 
-    They know each other: ``COPIES_VARIABLE`` has the names of all in the order of their indexes, ``INDEX_VARIABLE`` the
-    own index, ``ADDRESS_VARIABLE`` the own address. They are found by these names as soon as they have an address.
-    Those that do not ``meet`` only have their index.
+    The Job controller's own variable ``JOB_COMPLETION_INDEX`` has the index of each. They know each other:
+    ``COPIES_VARIABLE`` has the names of all in the order of their indexes, ``ADDRESS_VARIABLE`` the own address. They
+    are found by these names as soon as they have an address. Those that do not ``meet`` only have their index.
     """
 
     number: int
@@ -68,8 +68,8 @@ class LookNeeds:
 
 @dataclass(frozen=True)
 class LookMount:
-    """A claim of the namespace, mounted at ``path`` into the pod of a look: for its command always read-only, with
-    ``read_only`` for the one that runs as root too."""
+    """A claim of the namespace, mounted at ``path`` into the pod of a look: for a job's command always read-only, with
+    ``read_only`` for the one that runs as root too. A training has one command, which may write without it."""
 
     claim: str
     path: str
@@ -111,5 +111,3 @@ REPORT_PATH = "/dev/termination-log"
 
 COPIES_VARIABLE = "GPUOPS_LOOK_COPIES"
 ADDRESS_VARIABLE = "GPUOPS_LOOK_ADDRESS"
-# The Job controller's own.
-INDEX_VARIABLE = "JOB_COMPLETION_INDEX"

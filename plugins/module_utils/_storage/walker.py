@@ -250,7 +250,6 @@ class Run:
             "file_system": _file_system(self._tree.device, self._task.base),
             "read_only": bool(room.f_flag & os.ST_RDONLY),
             "free_bytes": room.f_bavail * room.f_frsize,
-            "free_files": room.f_favail,
         }
 
 

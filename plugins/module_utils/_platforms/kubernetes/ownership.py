@@ -41,12 +41,6 @@ def owned_part(live: Mapping[str, Any], manager: str = FIELD_MANAGER) -> dict[st
     return {**identity, **part, "metadata": metadata}
 
 
-def managers(live: Mapping[str, Any]) -> list[str]:
-    """Return who else wrote to an object: the managers that are not ours, each one once."""
-    entries = mappings(mapping(live.get("metadata")).get("managedFields"))
-    return list(dict.fromkeys(str(entry.get("manager")) for entry in entries if not _applies(entry, FIELD_MANAGER)))
-
-
 def conflicts(
     refused: Refused,
     key: str,

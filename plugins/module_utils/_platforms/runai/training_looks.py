@@ -82,7 +82,9 @@ def stem_of(look: Look) -> str:
 
 def training_spec(look: Look, now: float) -> dict[str, Any]:
     """Return the training that carries a look out once, within its limits; ``now`` is the time in seconds since 1970.
-    The API lets nobody take the capabilities away that a container's root has by default (pure)."""
+    The API lets nobody take the capabilities away that a container's root has by default. It has no place for copies, a
+    command as root before the other, GPUs, machines and variables: whoever asks for a training asks for none of them
+    (pure)."""
     latest = math.ceil(now + look.start_limit + _CLOCKS_DIFFER)
     words = ("/bin/sh", "-c", _LIMITED, str(latest), str(math.ceil(look.time_limit)), *look.command)
     place = look.place

@@ -17,7 +17,6 @@ import pytest
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.ownership import (
     FIELD_MANAGER,
     conflicts,
-    managers,
     owned_part,
 )
 from ansible_collections.gpuops.inference.plugins.module_utils._platforms.kubernetes.refusals import Refused
@@ -81,12 +80,6 @@ def owned_spec(live: dict[str, Any]) -> Any:
 def test_what_was_applied_is_owned(recording: Path) -> None:
     content = json.loads(recording.read_text(encoding="utf-8"))
     assert owned_part(content["live"]) == content["applied"]
-
-
-@pytest.mark.parametrize("recording", RECORDED, ids=lambda path: path.stem)
-def test_others_are_known_by_name(recording: Path) -> None:
-    others = managers(json.loads(recording.read_text(encoding="utf-8"))["live"])
-    assert any(name.startswith("kubectl") for name in others) and FIELD_MANAGER not in others
 
 
 @given(manifests)
