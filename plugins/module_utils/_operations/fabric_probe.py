@@ -30,7 +30,12 @@ from ansible_collections.gpuops.inference.plugins.module_utils._operations.fabri
     ask_fabric,
     is_question,
 )
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.looks import CopyOutcome, Looks, NotLooked
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.looks import (
+    NO_LOOKS,
+    CopyOutcome,
+    Looks,
+    NotLooked,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._options.connection import read_connection
 from ansible_collections.gpuops.inference.plugins.module_utils._options.fabric_inputs import (
     read_fabric_inputs,
@@ -129,7 +134,7 @@ class _Probe:
             self._findings.append(Finding(WARNING, "no_proof", evidence, f"{_NAME_THE_CLUSTER}.", SUBJECT))
         if not is_question(self._inputs):
             hint = f"{_NAME_THE_CLUSTER}, or state expect (infiniband or roce) with resources to have a pod try that."
-            self._not_looked("Run:ai's API runs no pod that could report.", "no_looks", hint=hint)
+            self._not_looked("Run:ai's API runs no pod that could report.", NO_LOOKS, hint=hint)
             return
         look = self._look(cluster)
         # Which machine it gets is decided by what it asks for: a training names none.
@@ -222,7 +227,7 @@ class _Probe:
             self._not_looked("in check mode no pod is started.", "not_looked_at", INFO, "Set looks_in_check_mode.")
         else:
             first = next(iter(error.findings), Finding(WARNING, "look_failed", error.message))
-            self._not_looked(first.evidence, first.cause, hint=first.hint)
+            self._not_looked(first.evidence, NO_LOOKS if error.is_permission else first.cause, hint=first.hint)
 
     def _not_looked(self, because: str, cause: str, severity: str = WARNING, hint: str = "") -> None:
         evidence = f"no pod has looked at the fabric, so whether the serving user can use it is not known: {because}"

@@ -41,8 +41,19 @@ _MARGIN = 15.0
 _TIME_UP = 3
 
 
+# What a platform says to whoever may start no looks: Run:ai of trainings, Kubernetes of jobs.
+_NOT_PERMITTED = ("forbidden", "not_found", "permission_denied")
+# The cause by which results say that nobody may look here.
+NO_LOOKS = "no_looks"
+
+
 class NotLooked(GpuopsError):
     """A look was not carried out, or told nothing: what it was to read is not known."""
+
+    @property
+    def is_permission(self) -> bool:
+        """Say whether these credentials may start no looks."""
+        return bool(self.findings) and self.findings[0].cause in _NOT_PERMITTED
 
 
 @dataclass(frozen=True)
@@ -126,7 +137,7 @@ class Looks:
         except GpuopsError as error:
             raise NotLooked(error.message, error.findings) from error
         if started is None:
-            raise _not_looked("no_looks", "this platform starts no looks.", "", subject)
+            raise _not_looked(NO_LOOKS, "this platform starts no looks.", "", subject)
         self.started += 1
         try:
             return follow(started)

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.gpuops.inference.plugins.module_utils._operations.looks import Looks, NotLooked
+from ansible_collections.gpuops.inference.plugins.module_utils._operations.looks import NO_LOOKS, Looks, NotLooked
 from ansible_collections.gpuops.inference.plugins.module_utils._operations.ownership_questions import (
     Answers,
     Questions,
@@ -70,8 +70,6 @@ _DIGEST_LENGTH = 12
 # Seconds that the job gets beyond the walker's own limits, to write its reports.
 _MARGIN = 30
 _REFUSED = "admission_denied"
-# What a platform says to whoever may start no looks: Run:ai of trainings, Kubernetes of jobs.
-_NOT_PERMITTED = ("forbidden", "not_found", "permission_denied")
 
 
 @dataclass
@@ -158,13 +156,13 @@ class _Work:
         if self._looks.not_looked_at:
             evidence = "in check mode no job is started, so nobody knows what would be changed."
             return Finding(INFO, "not_looked_at", evidence, "Set looks_in_check_mode.", claim)
-        if self._looks.started or error.findings[0].cause not in _NOT_PERMITTED:
+        if self._looks.started or not error.is_permission:
             raise error
         evidence = f"nobody looked at the files, so whether they can be read is unknown: {error.findings[0].evidence}"
         hint = error.findings[0].hint
         if self._files.answers_only:
             hint = "Let the service account create trainings, or name the project's cluster by kubeconfig."
-        return Finding(WARNING, "no_looks", evidence, hint, claim)
+        return Finding(WARNING, NO_LOOKS, evidence, hint, claim)
 
     def result(self) -> dict[str, Any]:
         """Return the outcome in the words of the module's RETURN documentation."""

@@ -126,7 +126,7 @@ def test_who_may_not_start_trainings_keeps_what_is_stated(sandbox: SandboxHandle
     refusal = {"code": 403, "message": "You do not have sufficient permissions."}
     sandbox.add_fault({"type": "status", "status": 403, "body": refusal}, "POST", TRAININGS)
     result = probe(sandbox)
-    assert (result["rc"], judged(result), causes(result)[0]) == (0, ("infiniband", "stated"), "forbidden"), result
+    assert (result["rc"], judged(result), causes(result)[0]) == (0, ("infiniband", "stated"), "no_looks"), result
 
 
 @pytest.mark.parametrize("options", [{"resources": {}}, {"expect": "efa"}, {"expect": "tcp"}], ids=str)

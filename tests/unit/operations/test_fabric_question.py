@@ -160,7 +160,7 @@ def test_no_and_nothing_certain_stays_what_is_stated(second: Outcome) -> None:
 @pytest.mark.parametrize(
     ("first", "cause"),
     [
-        (GpuopsError.from_finding(FORBIDDEN), "forbidden"),
+        (GpuopsError.from_finding(FORBIDDEN), "no_looks"),
         ([NO_ROOM], "look_not_started"),
         ([REMOVED], "look_removed"),
     ],
