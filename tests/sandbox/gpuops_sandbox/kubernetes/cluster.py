@@ -201,13 +201,17 @@ class KubernetesCluster(BackEnd):
         return [] if view is None else list(view.pods)
 
     async def disturb(self, pod: Pod, how: Disturbance) -> None:
-        """Delete a pod without grace. Raises ``NotPossible`` for everything else: processes are the machines' own."""
+        """Delete a pod. Raises ``NotPossible`` for everything else: processes are the machines' own.
+
+        With the shortest grace that is any: a pod without one is gone at once, and a controller that looks a moment
+        later finds its successor and knows nothing of a loss, so that the group is not made anew.
+        """
         if how is not Disturbance.KILL:
             raise NotPossible(
                 f"{how.value} is for simulated pods; {pod.name} is one of a Kubernetes cluster, and can only be killed"
                 " (deleted) here: for more use kubectl"
             )
-        await self._objects.delete(pod_path(pod.namespace, pod.name), gracePeriodSeconds=0)
+        await self._objects.delete(pod_path(pod.namespace, pod.name), gracePeriodSeconds=1)
 
     async def log_of(self, namespace: str, name: str) -> str | None:
         """Return the log of a pod, as long as it is there."""
