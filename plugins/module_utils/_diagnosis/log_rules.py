@@ -11,7 +11,11 @@ from __future__ import annotations
 import functools
 import re
 
-from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.log_table import LOG_RULES, LogRule
+from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.log_table import (
+    LOG_RULES,
+    WORKER_ENDED,
+    LogRule,
+)
 from ansible_collections.gpuops.inference.plugins.module_utils._diagnosis.signs import shortened
 from ansible_collections.gpuops.inference.plugins.module_utils._results.finding import ERROR, Finding
 
@@ -35,13 +39,13 @@ _STOPPING = re.compile(r"\[shutdown\]")
 _ORDERED = re.compile(r"\[shutdown\] .*signal=SIG")
 # A wrapper that is told where it wraps nothing: a worker had started, and says nothing of its end.
 _SILENT = "worker_ended_silently"
-_WORKER_ENDED = re.compile(r"WorkerProc initialization failed due to an exception in a background process")
+_WORKER_ENDED = re.compile(WORKER_ENDED)
 _WORKER_STARTED = re.compile(r"world_size=\d+ rank=\d+ local_rank=\d+")
 _WORKER_TELLS = re.compile(r"WorkerProc failed to start")
 # Lines around the cause, never the cause itself.
 _WRAPPER = re.compile(
     r"Engine core initialization failed\. See root cause above|please check the stack trace above for the root cause|"
-    r"WorkerProc initialization failed due to an exception in a background process|"
+    rf"{WORKER_ENDED}|"
     r"EngineCore encountered an issue\. See stack trace"
 )
 # The text of an exception at the end of a traceback, behind vLLM's prefix or at the beginning of the line.
@@ -66,10 +70,10 @@ def diagnose_log(text: str, role: str = "leader") -> list[Finding]:
             found.setdefault(rule.cause, (rule, line))
         if not matching:
             unknown.append(line)
-    if _ORDERED.search(text):
+    was_ordered = _ORDERED.search(text)
+    if was_ordered:
         found.pop("engine_died", None)
-        found.pop(_SILENT, None)
-    if _WORKER_TELLS.search(text) or not _WORKER_STARTED.search(text):
+    if was_ordered or _WORKER_TELLS.search(text) or not _WORKER_STARTED.search(text):
         found.pop(_SILENT, None)
     causes = [entry for entry in found.values() if not entry[0].consequence]
     unexplained = None if causes else _first_exception(unknown)

@@ -33,6 +33,9 @@ class LogRule:
     follower_hint: str | None = None
 
 
+# What vLLM says around a worker's error, and also where there is none: then the worker was killed.
+WORKER_ENDED = r"WorkerProc initialization failed due to an exception in a background process"
+
 LOG_RULES = (
     # Arguments: ended within about 10 s, before any engine process.
     LogRule(
@@ -269,7 +272,7 @@ LOG_RULES = (
     ),
     LogRule(
         "worker_ended_silently",
-        r"WorkerProc initialization failed due to an exception in a background process",
+        WORKER_ENDED,
         "`WorkerProc initialization failed ...` although no worker tells of an exception: one of the pod's processes "
         "was killed before the engine had started",
         "Nearly always by the kernel, for memory while the weights load: raise `resources.memory_limit` (what lies "

@@ -33,9 +33,9 @@ from ansible_collections.gpuops.inference.plugins.module_utils._fabric.sighting 
 from ansible_collections.gpuops.inference.plugins.module_utils._results.fabric import FabricVariable
 
 _NCCL = "NCCL env.rst"
-# NCCL writes its lines about networks from this level on.
 # With these NCCL says which network it took, and not much besides.
 DEBUG_LEVEL, DEBUG_SUBSYSTEMS = "INFO", "INIT,NET"
+# NCCL writes its lines about networks from this level on.
 _TELLING_LEVELS = ("INFO", "TRACE")
 # What only pods can see.
 _SEEN_BY_PODS = ("NCCL_IB_HCA", "NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME")

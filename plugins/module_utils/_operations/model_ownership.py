@@ -301,18 +301,21 @@ class _Work:
 
     def _look(self) -> Look:
         """Return the job: a container as root that looks, or repairs, then one as the serving identity that reads."""
-        seconds = self._options.time_limit / 2
         most = self._options.copies_from if self._options.copies > 1 and self.outcome.mode == REPAIR else 0
         return Look(
             workload=self._options.name,
             what=f"{_WHAT}-{_question(self._spec, self._options.workload)}",
             place=self._options.place,
-            command=command_of(self._spec.task(PROVE, seconds, REPORT_PATH)),
-            as_root=command_of(self._spec.task(self.outcome.mode, seconds, REPORT_PATH, most=most)),
+            command=self._command(PROVE),
+            as_root=self._command(self.outcome.mode, most=most),
             time_limit=self._options.time_limit + _MARGIN,
             start_limit=self._options.start_timeout,
             mounts=(LookMount(self._spec.claim, self._spec.mount_path, self.outcome.mode != REPAIR),),
         )
+
+    def _command(self, mode: str, most: int = 0, shares: int = 1) -> tuple[str, ...]:
+        """Return the command of one container, which may take half of the time."""
+        return command_of(self._spec.task(mode, self._options.time_limit / 2, REPORT_PATH, most, shares))
 
     def _read(self, look: Look) -> None:
         """Carry the job out and take in its reports. Where there is too much to change for one, several go on, and then
@@ -323,9 +326,8 @@ class _Work:
             return
         shares = self._share(look, first)
         so_far = self.outcome.seen = first.after([], shares)
-        task = self._spec.task(REPAIR, self._options.time_limit / 2, REPORT_PATH)
         try:
-            self._carry_out(dataclasses.replace(look, as_root=command_of(task)))
+            self._carry_out(dataclasses.replace(look, as_root=self._command(REPAIR)))
         finally:
             last = self.outcome.seen
             if last is not so_far:
@@ -350,12 +352,11 @@ class _Work:
         refused = errors_of(self._files.check(self._spec.claim, copies, apart=True))
         if refused:
             return self._not_shared(first, refused[0])
-        seconds = self._options.time_limit / 2
         # The same kind of look as the job's, so that the next run also removes one that was left over.
         shares = dataclasses.replace(
             look,
             command=nothing_to_report(REPORT_PATH),
-            as_root=command_of(self._spec.task(REPAIR, seconds, REPORT_PATH, shares=copies)),
+            as_root=self._command(REPAIR, shares=copies),
             copies=LookCopies(copies, PREFERRED, meet=False),
         )
         started = self._looks.started
@@ -374,11 +375,9 @@ class _Work:
         return reports
 
     def _not_shared(self, first: WalkReport, refusal: Finding, have_begun: bool = False) -> list[WalkReport]:
-        what = (
-            "several pods began with the rest, and nobody knows how far they got"
-            if have_begun
-            else ("the rest was left to one pod")
-        )
+        what = "the rest was left to one pod"
+        if have_begun:
+            what = "several pods began with the rest, and nobody knows how far they got"
         evidence = f"after {first.changed} changed entries {what}: {refusal.evidence}"
         self.outcome.findings.append(Finding(INFO, "not_shared", evidence, refusal.hint, self._spec.claim))
         return []

@@ -261,12 +261,12 @@ class Looker:
                 tally.add_identity("owner", before[1], number)
             if before[0] & 0o040 and any(what in faults for what in _NOT_TO_READ):
                 tally.add_identity("group", before[2], number)
-            for fault in self._verdict(after)[0]:
+            left = self._verdict(after)[0]
+            for fault in left:
                 # A look leaves everything, which needs no examples of its own.
                 tally.add("left " + fault, *(examples if self._repairs else ()), number=number)
             different = [what for place, what in enumerate(_JUDGED) if before[place] != after[place]]
             if different:
-                left = self._verdict(after)[0]
                 readable_now = [what for what in _NOT_TO_READ if what in faults and what not in left]
                 for what in ("changed", *("changed " + what for what in (*different, *readable_now))):
                     tally.add(what, number=number)
